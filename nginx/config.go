@@ -1,0 +1,233 @@
+package nginx
+
+import (
+	"slices"
+	"strings"
+)
+
+// Config is everything that NGINX is told about hosts, in the order in which it is written.
+type Config struct {
+	HTTP      HTTP
+	Servers   []*Server   // the default server first, then by name
+	Upstreams []*Upstream // by name
+}
+
+// HTTP is what holds for all hosts.
+type HTTP struct {
+	// Shared are directives that every location inherits unless it has its own of the same name.
+	Shared Directives
+	// Headers are sent to every backend, unless a location has a list of its own.
+	Headers []Header
+	// HSTS is the value of Strict-Transport-Security on answers over TLS; "" for none.
+	HSTS string
+	// RedirectCode is the status of redirects to https and between a host and its www form.
+	RedirectCode int
+	// DefaultCertificate is served when no other fits the server name a client asks for.
+	DefaultCertificate Certificate
+}
+
+// Header is one header of a request to a backend. An empty value removes the client's.
+type Header struct {
+	Name  string
+	Value Arg
+}
+
+// Server is a host.
+type Server struct {
+	Name    string // as in the Ingress rule: exact, or "*.suffix" for one label; "_" for the default server
+	Aliases []ServerName
+	AppRoot *Arg // where a request for / is sent
+	// WWW asks for a second server that redirects the www form of the name here, or the other way round.
+	WWW bool
+	// RedirectTo makes this a server that only redirects, to the same URI at that host.
+	RedirectTo string
+	Directives Directives
+	Locations  []*Location // in the order in which they are written
+	Owner      string      // the object the server's own settings come from
+}
+
+// ServerName is a further name of a server: as server_name takes it ("*.suffix" is any number of labels), or
+// a regular expression.
+type ServerName struct {
+	Name    string
+	Pattern string
+}
+
+// Arg is the name as an argument of server_name.
+func (n ServerName) Arg() Arg {
+	if n.Pattern != "" {
+		return Verbatim("~" + n.Pattern)
+	}
+	return Verbatim(n.Name)
+}
+
+// IsDefault tells whether the server takes the hosts that no other server names.
+func (s *Server) IsDefault() bool { return s.Name == "_" }
+
+// Match says which paths a location takes.
+type Match uint8
+
+const (
+	// Exact takes one path.
+	Exact Match = iota
+	// Prefix takes all paths that start with the text.
+	Prefix
+	// Pattern takes all paths in which the regular expression matches, whatever the case.
+	Pattern
+)
+
+// Protocol is what NGINX speaks to a backend.
+type Protocol uint8
+
+const (
+	// HTTP1 is HTTP/1.1 in the clear, also for WebSocket.
+	HTTP1 Protocol = iota
+	// HTTPS is HTTP/1.1 over TLS.
+	HTTPS
+	// AutoHTTP uses the scheme of the client's request.
+	AutoHTTP
+	// GRPC is gRPC in the clear.
+	GRPC
+	// GRPCS is gRPC over TLS.
+	GRPCS
+)
+
+// Module is the prefix of the directives of the NGINX module that speaks the protocol.
+func (p Protocol) Module() string {
+	if p == GRPC || p == GRPCS {
+		return "grpc"
+	}
+	return "proxy"
+}
+
+// Location is one location block: a prelude that is its own (Match, Identity, redirects, rewrite,
+// Backend) and a body that equals that of every location with the same settings.
+type Location struct {
+	Match Match
+	// Path is the text of the match: a path for Exact and Prefix, an expression for Pattern.
+	Path string
+	// Identity is what logs and metrics say of the location.
+	Identity Identity
+
+	// HasTLS tells features whether the host has a certificate, be it the default one, of its own.
+	HasTLS bool
+	// Denied makes every request answer 503, before anything else is looked at.
+	Denied bool
+	// Return redirects every request.
+	Return *Redirect
+	// ToHTTPS redirects requests that came in the clear.
+	ToHTTPS *ToHTTPS
+	// Rewrite replaces the path before the request is passed on.
+	Rewrite *Rewrite
+	// Protocol is what the backend speaks.
+	Protocol Protocol
+	// Upstream is the name of the Upstream that serves the location; "" answers 404.
+	Upstream string
+	// Headers replace those of HTTP.Headers of the same name, or are added.
+	Headers []Header
+	// Body are all other directives. They name no object: what differs between locations with the
+	// same settings is in variables.
+	Body Directives
+
+	Owner string // the object the location comes from
+}
+
+// Identity names the objects behind a location. The texts become the variables of the same names.
+type Identity struct {
+	Namespace string
+	Ingress   string
+	Service   string
+	Port      string
+	Path      string // of the Ingress rule
+	// Upstream is ingress-nginx's name of the backend, namespace-service-port. Unlike Location.Upstream
+	// it may stand for two backends, as in a-b-c-80, and so is only for logs and metrics.
+	Upstream string
+}
+
+// Redirect is a status with a Location.
+type Redirect struct {
+	Code   int
+	Target Arg
+}
+
+// ToHTTPS is a redirect to the same URI over TLS.
+type ToHTTPS struct {
+	// KeepSlash keeps a slash that ends the URI; ingress-nginx cuts it off by default.
+	KeepSlash bool
+	// WithPort adds the port of the TLS listener.
+	WithPort bool
+}
+
+// Rewrite replaces the path where Pattern is found, in any case, by Target.
+type Rewrite struct {
+	Pattern Regex
+	Target  Arg
+}
+
+// Set replaces all directives of that name in the body by one.
+func (l *Location) Set(name string, args ...Arg) {
+	body := l.Body[:0]
+	for _, d := range l.Body {
+		if d.Name != name {
+			body = append(body, d)
+		}
+	}
+	l.Body = append(body, D(name, args...))
+}
+
+// Proxy adds a directive of the module that speaks the location's protocol: proxy_NAME or grpc_NAME.
+func (l *Location) Proxy(name string, args ...Arg) {
+	l.Body.Add(l.Protocol.Module()+"_"+name, args...)
+}
+
+// SetHeader replaces the value of a header sent to the backend, or adds the header.
+func (l *Location) SetHeader(name string, value Arg) {
+	l.Headers = append(l.Headers, Header{name, value})
+}
+
+// MergeHeaders returns base with the values of further put in place of those of the same name, and the rest
+// of further behind them.
+func MergeHeaders(base, further []Header) []Header {
+	merged := append([]Header(nil), base...)
+	for _, h := range further {
+		at := slices.IndexFunc(merged, func(m Header) bool { return strings.EqualFold(m.Name, h.Name) })
+		if at < 0 {
+			merged = append(merged, h)
+		} else {
+			merged[at].Value = h.Value
+		}
+	}
+	return merged
+}
+
+// Upstream is a group of endpoints.
+type Upstream struct {
+	Name      string
+	Endpoints []string // address:port as of rendering; workers get newer ones as data
+	Keepalive int      // idle connections kept per worker
+	Settings  Directives
+}
+
+// Certificate is a certificate chain with its key, both PEM.
+type Certificate struct {
+	Chain string
+	Key   Secret
+}
+
+// Secret is text that must not be seen. It prints as "redacted"; Reveal is for whoever has to write it.
+type Secret struct{ text string }
+
+// NewSecret wraps text that must not be seen.
+func NewSecret(text string) Secret { return Secret{text} }
+
+// Reveal returns the text itself.
+func (s Secret) Reveal() string { return s.text }
+
+// String hides the text from fmt.
+func (s Secret) String() string { return "redacted" }
+
+// GoString hides the text from %#v.
+func (s Secret) GoString() string { return "redacted" }
+
+// MarshalText hides the text from encoders such as encoding/json.
+func (s Secret) MarshalText() ([]byte, error) { return []byte("redacted"), nil }

@@ -1,0 +1,111 @@
+package nginx
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+)
+
+// Directive is one line of configuration, or a block of them.
+type Directive struct {
+	Name string // a directive's name that we wrote, never user text
+	Args []Arg
+	// Block holds the directives of a block. A nil Block ends the line with a semicolon, an empty one
+	// is written as braces with nothing in them.
+	Block []Directive
+}
+
+// D is a directive without a block.
+func D(name string, args ...Arg) Directive { return Directive{Name: name, Args: args} }
+
+// Encode writes the directive with the given indent, including the line end.
+func (d Directive) Encode(indent string) (string, error) {
+	var b bytes.Buffer
+	if err := d.write(&b, indent); err != nil {
+		return "", err
+	}
+	return b.String(), nil
+}
+
+func (d Directive) write(b *bytes.Buffer, indent string) error {
+	if !isDirectiveName(d.Name) {
+		return fmt.Errorf("%q is not the name of a directive", shorten(d.Name))
+	}
+	b.WriteString(indent)
+	b.WriteString(d.Name)
+	for _, a := range d.Args {
+		s, err := a.Encode()
+		if err != nil {
+			return fmt.Errorf("%s: %w", d.Name, err)
+		}
+		b.WriteByte(' ')
+		b.WriteString(s)
+	}
+	if d.Block == nil {
+		b.WriteString(";\n")
+		return nil
+	}
+	b.WriteString(" {\n")
+	for _, inner := range d.Block {
+		if err := inner.write(b, indent+"    "); err != nil {
+			return fmt.Errorf("%s: %w", d.Name, err)
+		}
+	}
+	b.WriteString(indent)
+	b.WriteString("}\n")
+	return nil
+}
+
+func isDirectiveName(s string) bool {
+	if s == "" {
+		return false
+	}
+	return strings.IndexFunc(s, func(c rune) bool {
+		return c != '_' && (c < 'a' || c > 'z') && (c < '0' || c > '9')
+	}) < 0
+}
+
+// Directives is a list of directives in the order in which they are written.
+type Directives []Directive
+
+// Encode writes the directives with the given indent.
+func (ds Directives) Encode(indent string) (string, error) {
+	var b bytes.Buffer
+	for _, d := range ds {
+		if err := d.write(&b, indent); err != nil {
+			return "", err
+		}
+	}
+	return b.String(), nil
+}
+
+// Add appends a directive.
+func (ds *Directives) Add(name string, args ...Arg) { *ds = append(*ds, D(name, args...)) }
+
+// Groups maps each directive name to the encoded text of all directives of that name.
+func (ds Directives) Groups() map[string]string {
+	m := make(map[string]string, len(ds))
+	for _, d := range ds {
+		// An argument that cannot be encoded fails when the location is written; here it only has
+		// to differ from everything else.
+		s, err := d.Encode("")
+		if err != nil {
+			s = "\x00" + err.Error()
+		}
+		m[d.Name] += s
+	}
+	return m
+}
+
+// Without leaves out every directive whose group stands in inherited with the same bytes: NGINX inherits
+// the directives of a name from the level above exactly when the level below has none of that name.
+func (ds Directives) Without(inherited map[string]string) Directives {
+	groups := ds.Groups()
+	var out Directives
+	for _, d := range ds {
+		if same, ok := inherited[d.Name]; !ok || same != groups[d.Name] {
+			out = append(out, d)
+		}
+	}
+	return out
+}

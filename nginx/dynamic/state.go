@@ -1,0 +1,141 @@
+// Package dynamic turns what may change without a reload (endpoints, certificates, the hosts they belong
+// to) into the documents that the Lua side of NGINX is fed with.
+//
+// It is pure: it neither sends anything nor knows where endpoints come from. The documents' form is the
+// contract with rootfs/etc/nginx/lua/state.lua; testdata/ holds examples that both sides' tests read.
+package dynamic
+
+import (
+	"encoding/json"
+	"reflect"
+	"sort"
+
+	"github.com/sluice-ingress/sluice/nginx"
+)
+
+// Version is the version of the documents' form.
+const Version = 1
+
+// State is all dynamic state at one moment.
+type State struct {
+	Settings     Settings
+	Backends     map[string]Backend           // by upstream name
+	Certificates map[string]nginx.Certificate // by hash of their content
+	Hosts        map[string]string            // server name, exact or *.suffix, to a key of Certificates
+}
+
+// Settings are what the Lua side needs to know of its surroundings.
+type Settings struct {
+	Nameservers  []string `json:"nameservers,omitempty"`   // "ip:port" or "[ip]:port"
+	Search       []string `json:"search,omitempty"`        // search domains of resolv.conf(5)
+	Ndots        int      `json:"ndots,omitempty"`         // option ndots of resolv.conf(5)
+	OwnAddresses []string `json:"own_addresses,omitempty"` // addresses that a resolved name must not have
+}
+
+// Backend is where requests for one upstream go.
+type Backend struct {
+	Endpoints []Endpoint `json:"endpoints,omitempty"`
+	// Names are DNS names, resolved by the workers while requests come in.
+	Names []Endpoint `json:"names,omitempty"`
+}
+
+// Endpoint is an address, or in Backend.Names a DNS name, with a port.
+type Endpoint struct {
+	Address string `json:"address"`
+	Port    int    `json:"port"`
+}
+
+// Update is a document: entries that are new or changed, and names of those that are gone.
+type Update struct {
+	Version      int                    `json:"version"`
+	Generation   uint64                 `json:"generation"`
+	Reset        bool                   `json:"reset,omitempty"` // drop every entry that is not in here
+	Settings     *Settings              `json:"settings,omitempty"`
+	Backends     map[string]Backend     `json:"backends,omitempty"`
+	Certificates map[string]Certificate `json:"certificates,omitempty"`
+	Hosts        map[string]string      `json:"hosts,omitempty"`
+	Removed      *Removed               `json:"removed,omitempty"`
+}
+
+// Certificate is a certificate chain with its key, both PEM. It is made only to be sent to NGINX.
+type Certificate struct {
+	Certificate string `json:"certificate"`
+	Key         string `json:"key"`
+}
+
+// Removed names entries that are gone, each list sorted.
+type Removed struct {
+	Backends     []string `json:"backends,omitempty"`
+	Certificates []string `json:"certificates,omitempty"`
+	Hosts        []string `json:"hosts,omitempty"`
+}
+
+// Empty tells whether the update would change nothing.
+func (u Update) Empty() bool {
+	return !u.Reset && u.Settings == nil && u.Removed == nil && len(u.Backends)+len(u.Certificates)+len(u.Hosts) == 0
+}
+
+// Encode writes the document as one line of JSON; equal updates give equal bytes.
+func (u Update) Encode() ([]byte, error) { return json.Marshal(u) }
+
+// Full is the update that makes any receiver hold exactly s.
+func Full(s State, generation uint64) Update {
+	u := Changed(State{}, s, generation)
+	u.Reset = true
+	u.Settings = &s.Settings
+	return u
+}
+
+// Changed is the update that adds or replaces what differs between old and new; nothing is removed by it.
+func Changed(old, new State, generation uint64) Update {
+	u := Update{Version: Version, Generation: generation}
+	if !reflect.DeepEqual(old.Settings, new.Settings) {
+		u.Settings = &new.Settings
+	}
+	u.Backends = differing(old.Backends, new.Backends, func(a, b Backend) bool { return reflect.DeepEqual(a, b) })
+	u.Hosts = differing(old.Hosts, new.Hosts, func(a, b string) bool { return a == b })
+	for id, c := range new.Certificates {
+		if _, ok := old.Certificates[id]; !ok {
+			if u.Certificates == nil {
+				u.Certificates = map[string]Certificate{}
+			}
+			u.Certificates[id] = Certificate{c.Chain, c.Key.Reveal()}
+		}
+	}
+	return u
+}
+
+// Gone is the update that removes what is in old and no longer in new.
+func Gone(old, new State, generation uint64) Update {
+	r := Removed{missing(old.Backends, new.Backends), missing(old.Certificates, new.Certificates), missing(old.Hosts, new.Hosts)}
+	u := Update{Version: Version, Generation: generation}
+	if len(r.Backends)+len(r.Certificates)+len(r.Hosts) > 0 {
+		u.Removed = &r
+	}
+	return u
+}
+
+func differing[V any](old, new map[string]V, same func(a, b V) bool) map[string]V {
+	var out map[string]V
+	for k, v := range new {
+		if o, ok := old[k]; ok && same(o, v) {
+			continue
+		}
+		if out == nil {
+			out = map[string]V{}
+		}
+		out[k] = v
+	}
+	return out
+}
+
+func missing[V any](old, new map[string]V) []string {
+	var out []string
+	for k := range old {
+		if _, ok := new[k]; !ok {
+			out = append(out, k)
+		}
+	}
+	sort.Strings(out)
+	return out
+}

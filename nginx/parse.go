@@ -1,0 +1,209 @@
+package nginx
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Parsed is a directive as NGINX's own tokenizer would read it.
+type Parsed struct {
+	Words []string // name and arguments, unquoted
+	Block []Parsed // nil without a block
+	Line  int      // where the directive starts, from 1
+	Lua   string   // the source of a *_by_lua_block
+}
+
+// Name is the directive's name.
+func (p Parsed) Name() string { return p.Words[0] }
+
+// Parse reads configuration text by the rules of ngx_conf_read_token. It shares no code with the
+// encoder: it is there to check it.
+func Parse(text string) ([]Parsed, error) {
+	p := &parser{text: text, line: 1}
+	list, err := p.block(false)
+	if err != nil {
+		return nil, fmt.Errorf("line %d: %w", p.line, err)
+	}
+	return list, nil
+}
+
+type parser struct {
+	text string
+	at   int
+	line int
+}
+
+// block reads directives until the closing brace, or the end of the text at the top level.
+func (p *parser) block(inner bool) ([]Parsed, error) {
+	list := []Parsed{}
+	for {
+		p.space()
+		if p.at == len(p.text) {
+			if inner {
+				return nil, fmt.Errorf("unexpected end, a block is open")
+			}
+			return list, nil
+		}
+		if p.text[p.at] == '}' {
+			if !inner {
+				return nil, fmt.Errorf("unexpected }")
+			}
+			p.at++
+			return list, nil
+		}
+		d, err := p.directive()
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, d)
+	}
+}
+
+func (p *parser) directive() (Parsed, error) {
+	d := Parsed{Line: p.line}
+	for {
+		p.space()
+		if p.at == len(p.text) {
+			return d, fmt.Errorf("unexpected end, expecting ; or }")
+		}
+		switch p.text[p.at] {
+		case ';', '{':
+			if len(d.Words) == 0 {
+				return d, fmt.Errorf("unexpected %q", p.text[p.at])
+			}
+			p.at++
+			if p.text[p.at-1] == ';' {
+				return d, nil
+			}
+			return p.body(d)
+		case '}':
+			return d, fmt.Errorf("unexpected }")
+		}
+		word, err := p.word()
+		if err != nil {
+			return d, err
+		}
+		d.Words = append(d.Words, word)
+	}
+}
+
+func (p *parser) body(d Parsed) (Parsed, error) {
+	var err error
+	if strings.HasSuffix(d.Name(), "_by_lua_block") {
+		d.Lua, err = p.lua()
+		d.Block = []Parsed{}
+		return d, err
+	}
+	d.Block, err = p.block(true)
+	return d, err
+}
+
+// lua skips Lua source to the brace that closes it. It counts braces only: our own Lua blocks are one
+// call each and have none in strings or comments.
+func (p *parser) lua() (string, error) {
+	start, depth := p.at, 1
+	for ; p.at < len(p.text); p.at++ {
+		switch p.text[p.at] {
+		case '\n':
+			p.line++
+		case '{':
+			depth++
+		case '}':
+			if depth--; depth == 0 {
+				p.at++
+				return strings.TrimSpace(p.text[start : p.at-1]), nil
+			}
+		}
+	}
+	return "", fmt.Errorf("unexpected end in a Lua block")
+}
+
+// space skips white space and comments.
+func (p *parser) space() {
+	for p.at < len(p.text) {
+		switch p.text[p.at] {
+		case '\n':
+			p.line++
+		case ' ', '\t', '\r':
+		case '#':
+			for p.at < len(p.text) && p.text[p.at] != '\n' {
+				p.at++
+			}
+			continue
+		default:
+			return
+		}
+		p.at++
+	}
+}
+
+func (p *parser) word() (string, error) {
+	if c := p.text[p.at]; c == '"' || c == '\'' {
+		return p.quoted(c)
+	}
+	var b strings.Builder
+	for p.at < len(p.text) {
+		c := p.text[p.at]
+		switch {
+		case c == ' ' || c == '\t' || c == '\r' || c == '\n' || c == ';':
+			return b.String(), nil
+		case c == '{' && !strings.HasSuffix(b.String(), "$"):
+			return b.String(), nil
+		case c == '\\':
+			p.escape(&b)
+		default:
+			b.WriteByte(c)
+			p.at++
+		}
+	}
+	return "", fmt.Errorf("unexpected end in a word")
+}
+
+func (p *parser) quoted(quotes byte) (string, error) {
+	var b strings.Builder
+	for p.at++; p.at < len(p.text); {
+		switch c := p.text[p.at]; c {
+		case quotes:
+			p.at++
+			if p.at < len(p.text) && !strings.ContainsRune(" \t\r\n;{)", rune(p.text[p.at])) {
+				return "", fmt.Errorf("unexpected %q after a quoted word", p.text[p.at])
+			}
+			return b.String(), nil
+		case '\\':
+			p.escape(&b)
+		default:
+			if c == '\n' {
+				p.line++
+			}
+			b.WriteByte(c)
+			p.at++
+		}
+	}
+	return "", fmt.Errorf("unexpected end in a quoted word")
+}
+
+// escape reads a backslash and what follows it.
+func (p *parser) escape(b *strings.Builder) {
+	next := byte(0)
+	if p.at+1 < len(p.text) {
+		next = p.text[p.at+1]
+	}
+	switch next {
+	case '"', '\'', '\\':
+		b.WriteByte(next)
+	case 't':
+		b.WriteByte('\t')
+	case 'r':
+		b.WriteByte('\r')
+	case 'n':
+		b.WriteByte('\n')
+	case 0:
+		b.WriteByte('\\')
+		p.at++
+		return
+	default:
+		b.WriteByte('\\')
+		b.WriteByte(next)
+	}
+	p.at += 2
+}
