@@ -1,0 +1,157 @@
+package cluster
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+)
+
+// Name is what an object is called within its kind. Namespace is empty for kinds that have none.
+type Name struct{ Namespace, Name string }
+
+func (n Name) String() string {
+	if n.Namespace == "" {
+		return n.Name
+	}
+	return n.Namespace + "/" + n.Name
+}
+
+// Snapshot is the cluster at one moment. Objects in it are shared and must not be changed.
+type Snapshot struct {
+	Now time.Time
+
+	// Ingresses holds every one, ours or not: the oldest first and, of the same age, the last by
+	// "namespace/name" first. That is ingress-nginx's order, and it decides who owns a host.
+	Ingresses []*networkingv1.Ingress
+	Classes   map[string]*networkingv1.IngressClass
+
+	Fallback Fallback
+	Notes    []Note // what the source of the objects could not read
+
+	services   map[Name]*corev1.Service
+	slices     map[Name][]*discoveryv1.EndpointSlice // by Service
+	secrets    map[Name]*corev1.Secret
+	configMaps map[Name]*corev1.ConfigMap
+	namespaces map[string]*corev1.Namespace
+}
+
+// Fallback holds the last version of an object that was good; it is used when the present one is not.
+type Fallback struct {
+	Ingresses map[Name]*networkingv1.Ingress
+	Secrets   map[Name]*corev1.Secret
+}
+
+// Lists are the objects of a Snapshot as a source has them: in any order, each at most once.
+type Lists struct {
+	Ingresses  []*networkingv1.Ingress
+	Classes    []*networkingv1.IngressClass
+	Services   []*corev1.Service
+	Slices     []*discoveryv1.EndpointSlice
+	Secrets    []*corev1.Secret
+	ConfigMaps []*corev1.ConfigMap
+	Namespaces []*corev1.Namespace
+}
+
+// New makes a Snapshot of lists. The order of the lists makes no difference, and they are not kept.
+func New(lists Lists) Snapshot {
+	return Snapshot{
+		Ingresses:  oldestFirst(lists.Ingresses),
+		Classes:    byBareName(lists.Classes),
+		services:   byName(lists.Services),
+		slices:     byService(lists.Slices),
+		secrets:    byName(lists.Secrets),
+		configMaps: byName(lists.ConfigMaps),
+		namespaces: byBareName(lists.Namespaces),
+	}
+}
+
+// Service finds a Service; nil when there is none. The same goes for the other lookups.
+func (s Snapshot) Service(namespace, name string) *corev1.Service {
+	return s.services[Name{namespace, name}]
+}
+
+// Slices are the EndpointSlices of a Service, in the order of their names.
+func (s Snapshot) Slices(namespace, service string) []*discoveryv1.EndpointSlice {
+	return s.slices[Name{namespace, service}]
+}
+
+func (s Snapshot) Secret(namespace, name string) *corev1.Secret {
+	return s.secrets[Name{namespace, name}]
+}
+
+func (s Snapshot) ConfigMap(namespace, name string) *corev1.ConfigMap {
+	return s.configMaps[Name{namespace, name}]
+}
+
+func (s Snapshot) Namespace(name string) *corev1.Namespace {
+	return s.namespaces[name]
+}
+
+// named is what we need of metav1.Object; the whole of it would cost no less and say no more.
+type named interface {
+	GetNamespace() string
+	GetName() string
+}
+
+// NameOf is the name of an object.
+func NameOf(o named) Name { return Name{o.GetNamespace(), o.GetName()} }
+
+func oldestFirst(ingresses []*networkingv1.Ingress) []*networkingv1.Ingress {
+	// Objects out of manifests are all equally old, so names decide nearly every comparison: make each
+	// only once.
+	type aged struct {
+		ingress *networkingv1.Ingress
+		name    string
+	}
+	all := make([]aged, len(ingresses))
+	for i, ing := range ingresses {
+		all[i] = aged{ing, ing.Namespace + "/" + ing.Name}
+	}
+	slices.SortFunc(all, func(a, b aged) int {
+		return cmp.Or(
+			a.ingress.CreationTimestamp.Compare(b.ingress.CreationTimestamp.Time),
+			strings.Compare(b.name, a.name),
+		)
+	})
+	sorted := make([]*networkingv1.Ingress, len(all))
+	for i := range all {
+		sorted[i] = all[i].ingress
+	}
+	return sorted
+}
+
+func byName[T named](objects []T) map[Name]T {
+	index := make(map[Name]T, len(objects))
+	for _, o := range objects {
+		index[NameOf(o)] = o
+	}
+	return index
+}
+
+func byBareName[T named](objects []T) map[string]T {
+	index := make(map[string]T, len(objects))
+	for _, o := range objects {
+		index[o.GetName()] = o
+	}
+	return index
+}
+
+// byService goes by the label alone: the name of a slice is made up by whoever wrote it.
+func byService(all []*discoveryv1.EndpointSlice) map[Name][]*discoveryv1.EndpointSlice {
+	index := make(map[Name][]*discoveryv1.EndpointSlice, len(all))
+	for _, slice := range all {
+		if service := slice.Labels[discoveryv1.LabelServiceName]; service != "" {
+			name := Name{slice.Namespace, service}
+			index[name] = append(index[name], slice)
+		}
+	}
+	for _, found := range index {
+		slices.SortFunc(found, func(a, b *discoveryv1.EndpointSlice) int { return strings.Compare(a.Name, b.Name) })
+	}
+	return index
+}
