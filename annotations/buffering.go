@@ -1,0 +1,60 @@
+package annotations
+
+import "github.com/sluice-ingress/sluice/nginx"
+
+// maxBuffer bounds single buffers: they are allocated for every request.
+const maxBuffer = Size(1) << 30
+
+var (
+	proxyBuffering = Enum("proxy-buffering", "off", false, "on", "off").Global().Example("on").
+			Doc("Whether responses are read from the backend as fast as it sends, into buffers.")
+	proxyBuffersNumber = Int("proxy-buffers-number", 4, 2, 65536).Global().Example("8").
+				Doc("How many buffers a response may use; each has proxy-buffer-size.")
+	proxyBufferSize = SizeOf("proxy-buffer-size", 4<<10, 1<<10, maxBuffer).Global().Example("16k").
+			Doc("Size of one buffer. It also bounds the header of a response; a longer one is answered 502.")
+	proxyBusyBuffersSize = SizeOf("proxy-busy-buffers-size", -1, 1<<10, maxBuffer).Global().Example("16k").
+				Doc("How much of the buffers may be busy sending to the client. By default twice proxy-buffer-size.")
+	proxyMaxTempFileSize = SizeOf("proxy-max-temp-file-size", 1<<30, 0, maxSize).Global().Example("0").
+				Doc("Largest temporary file for a response that does not fit into the buffers. 0 is none.")
+	proxyRequestBuffering = Enum("proxy-request-buffering", "on", false, "on", "off").Global().Example("off").
+				Doc("Whether a request body is read as a whole before it is passed on. Off also means no retries once a part was sent.")
+)
+
+var buffering = Feature{
+	Name: "Buffering",
+	Settings: Settings{
+		proxyBuffering, proxyBuffersNumber, proxyBufferSize, proxyBusyBuffersSize, proxyMaxTempFileSize, proxyRequestBuffering,
+	},
+	Location: buffers,
+}
+
+func buffers(v Values, l *nginx.Location) error {
+	number, size, busy := proxyBuffersNumber.In(v), proxyBufferSize.In(v), proxyBusyBuffersSize.In(v)
+	if l.Protocol.Module() == "grpc" {
+		l.Proxy("buffer_size", size.Arg())
+		return nil
+	}
+	// NGINX refuses a configuration in which busy buffers are smaller than one buffer or leave none free.
+	most := Size(number-1) * size
+	var mistake error
+	if busy >= 0 && (busy < size || busy > most) {
+		mistake = Mistake(proxyBusyBuffersSize, "%s does not lie between proxy-buffer-size (%s) and all but one of the proxy-buffers-number buffers (%s)",
+			busy, size, most)
+		busy = -1
+	}
+	if busy < 0 {
+		busy = min(2*size, most)
+	}
+	file := proxyMaxTempFileSize.In(v)
+	if file != 0 && file < size {
+		mistake = Mistake(proxyMaxTempFileSize, "%s is less than one buffer (%s)", file, size)
+		file = size
+	}
+	l.Body.Add("proxy_buffering", nginx.Verbatim(proxyBuffering.In(v)))
+	l.Body.Add("proxy_request_buffering", nginx.Verbatim(proxyRequestBuffering.In(v)))
+	l.Body.Add("proxy_buffer_size", size.Arg())
+	l.Body.Add("proxy_buffers", nginx.Int(number), size.Arg())
+	l.Body.Add("proxy_busy_buffers_size", busy.Arg())
+	l.Body.Add("proxy_max_temp_file_size", file.Arg())
+	return mistake
+}

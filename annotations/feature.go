@@ -1,0 +1,139 @@
+// Package annotations says what users may ask for: every annotation and every key of the ConfigMap with its
+// type, default, meaning and effect on the configuration. A feature is one file.
+//
+// It turns annotation texts into typed values and those into the words of package nginx. It never sees
+// the cluster (what it needs comes through Lookup), writes no text and does no I/O.
+package annotations
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/sluice-ingress/sluice/nginx"
+)
+
+// Feature is a group of settings with their effect. Hooks that it has no use for stay nil.
+type Feature struct {
+	Name     string
+	Settings Settings
+	// Guards marks a feature that keeps requests out. Whatever goes wrong with it, the paths of the
+	// Ingress answer 503 rather than unguarded.
+	Guards bool
+
+	HTTP     func(v Values, h *nginx.HTTP) error
+	Server   func(v Values, s *nginx.Server) error
+	Location func(v Values, l *nginx.Location) error
+	Backend  func(v Values, b *Backend) error
+}
+
+// Backend is what features may say of how a Service's endpoints are found and used.
+type Backend struct {
+	// ClusterIP sends requests to the Service's own address instead of its endpoints.
+	ClusterIP bool
+}
+
+// Error is a mistake that shows only when several settings, or other objects, are looked at together.
+type Error struct {
+	Key     string
+	Message string
+	Denies  bool // the paths answer 503
+}
+
+func (e Error) Error() string { return e.Key + ": " + e.Message }
+
+// Mistake makes an Error about a setting.
+func Mistake(s AnySetting, format string, args ...any) error {
+	return Error{Key: s.about().key, Message: fmt.Sprintf(format, args...)}
+}
+
+// Denial makes an Error about a setting without which the paths cannot be served.
+func Denial(s AnySetting, format string, args ...any) error {
+	return Error{Key: s.about().key, Message: fmt.Sprintf(format, args...), Denies: true}
+}
+
+// apply runs one hook of every feature in order. A mistake becomes a finding, and denies where the
+// feature guards.
+func apply[T any](v Values, target T, hook func(Feature) func(Values, T) error) ([]Finding, Outcome) {
+	var findings []Finding
+	outcome := UseDefault
+	for _, f := range features {
+		run := hook(f)
+		if run == nil {
+			continue
+		}
+		err := run(v, target)
+		if err == nil {
+			continue
+		}
+		var mistake Error
+		if !errors.As(err, &mistake) {
+			mistake = Error{Key: f.Settings[0].about().key, Message: err.Error()}
+		}
+		finding := Finding{Key: mistake.Key, Reason: Conflict, Message: mistake.Message}
+		if f.Guards || mistake.Denies {
+			finding.Outcome, outcome = Deny, Deny
+		}
+		findings = append(findings, finding)
+	}
+	return findings, outcome
+}
+
+// HTTP applies what the ConfigMap says of all hosts.
+func HTTP(v Values, h *nginx.HTTP) []Finding {
+	findings, _ := apply(v, h, func(f Feature) func(Values, *nginx.HTTP) error { return f.HTTP })
+	return findings
+}
+
+// Server applies what an Ingress says of a whole host.
+func Server(v Values, s *nginx.Server) ([]Finding, Outcome) {
+	return apply(v, s, func(f Feature) func(Values, *nginx.Server) error { return f.Server })
+}
+
+// Location applies what an Ingress says of one of its paths.
+func Location(v Values, l *nginx.Location) ([]Finding, Outcome) {
+	return apply(v, l, func(f Feature) func(Values, *nginx.Location) error { return f.Location })
+}
+
+// Plain applies the ConfigMap and the defaults to a location of no Ingress: what it writes is what all
+// locations have in common.
+func Plain(v Values, l *nginx.Location) { Location(v, l) }
+
+// ForBackend applies what an Ingress says of a Service it uses.
+func ForBackend(v Values, b *Backend) []Finding {
+	findings, _ := apply(v, b, func(f Feature) func(Values, *Backend) error { return f.Backend })
+	return findings
+}
+
+// settingsByName finds settings by key and by alias.
+var settingsByName = func() map[string]AnySetting {
+	m := map[string]AnySetting{}
+	for _, f := range features {
+		for _, s := range f.Settings {
+			about := s.about()
+			for _, name := range append([]string{about.key}, about.aliases...) {
+				if _, twice := m[name]; twice {
+					panic("two settings are called " + name)
+				}
+				m[name] = s
+			}
+		}
+	}
+	return m
+}()
+
+// settingsByConfigKey finds settings by their key in the ConfigMap.
+var settingsByConfigKey = func() map[string]AnySetting {
+	m := map[string]AnySetting{}
+	for _, f := range features {
+		for _, s := range f.Settings {
+			if key := s.about().configKey; key != "" {
+				m[key] = s
+			}
+		}
+	}
+	return m
+}()
+
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

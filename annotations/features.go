@@ -1,0 +1,24 @@
+package annotations
+
+// features lists every feature in the order in which it acts on a location, which is also the order of
+// its directives there. Redirects and rewriting have places of their own in nginx.Location, so only
+// two things depend on the order: the protocol comes before everything that writes directives of its
+// module, and guards come before decoration, so that a reader of nginx.conf meets them first.
+var features = []Feature{
+	backendProtocol,
+	rewriting,
+	appRoot,
+	redirects,
+	httpsRedirect,
+	wwwRedirect,
+	serverAlias,
+	hsts,
+	ipLists,
+	bodySize,
+	timeouts,
+	retries,
+	buffering,
+	httpVersion,
+	upstreamVhost,
+	serviceUpstream,
+}

@@ -1,0 +1,242 @@
+package translate
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/apimachinery/pkg/util/validation"
+
+	"github.com/sluice-ingress/sluice/annotations"
+	"github.com/sluice-ingress/sluice/controller/cluster"
+	"github.com/sluice-ingress/sluice/nginx/dynamic"
+)
+
+// backend is a port of a Service as Ingresses refer to it.
+type backend struct {
+	name    string // unique: namespaces and Services have no underscore in their names
+	label   string // ingress-nginx's name, for logs; not unique
+	service string
+	port    string // as the Ingress has it, number or name
+	data    dynamic.Backend
+	used    bool
+	problem *backendProblem
+}
+
+// backendProblem is why a backend has no endpoint. Every Ingress that refers to it is told.
+type backendProblem struct {
+	field    string // below the reference to the Service
+	reason   Reason
+	severity cluster.Severity
+	message  string
+}
+
+// backend finds or makes the backend that an Ingress refers to. The oldest Ingress that does decides how the
+// Service is used.
+func (t *translator) backend(i *ingress, ref *networkingv1.IngressServiceBackend, field string) *backend {
+	port := ref.Port.Name
+	if port == "" {
+		port = strconv.Itoa(int(ref.Port.Number))
+	}
+	name := i.Namespace + "_" + ref.Name + "_" + port
+	b := t.backends[name]
+	if b == nil {
+		b = &backend{name: name, label: i.Namespace + "-" + ref.Name + "-" + port, service: ref.Name, port: port}
+		var use annotations.Backend
+		t.report(i, annotations.ForBackend(i.values, &use))
+		t.fill(b, i.Namespace, ref.Port, use)
+		t.backends[name] = b
+	}
+	if b.problem != nil {
+		t.problem(Problem{
+			Object: i.object(), Field: field + b.problem.field, Severity: b.problem.severity,
+			Reason: b.problem.reason, Message: b.problem.message,
+		})
+	}
+	return b
+}
+
+const defaultBackendName = "upstream-default-backend"
+
+// defaultBackend is the Service that the controller's flags name, or nil.
+func (t *translator) defaultBackend() *backend {
+	name := t.options.DefaultBackend
+	if name == (cluster.Name{}) {
+		return nil
+	}
+	if b := t.backends[defaultBackendName]; b != nil {
+		return b
+	}
+	b := &backend{name: defaultBackendName, label: defaultBackendName, service: name.Name}
+	t.backends[defaultBackendName] = b
+	service := t.snapshot.Service(name.Namespace, name.Name)
+	if service == nil || len(service.Spec.Ports) == 0 {
+		t.problem(Problem{
+			Object: Object{"Service", name.Namespace, name.Name}, Severity: cluster.Error, Reason: MissingService,
+			Message: "the default backend does not exist or has no port; what no rule takes answers 503",
+		})
+		return b
+	}
+	b.port = strconv.Itoa(int(service.Spec.Ports[0].Port))
+	t.fill(b, name.Namespace, networkingv1.ServiceBackendPort{Number: service.Spec.Ports[0].Port}, annotations.Backend{})
+	return b
+}
+
+// fill finds the backend's endpoints, or says why there are none.
+func (t *translator) fill(b *backend, namespace string, port networkingv1.ServiceBackendPort, use annotations.Backend) {
+	service := t.snapshot.Service(namespace, b.service)
+	if service == nil {
+		b.problem = &backendProblem{".name", MissingService, cluster.Error, fmt.Sprintf("Service %s/%s does not exist; the path answers 503", namespace, b.service)}
+		return
+	}
+	if service.Spec.Type == corev1.ServiceTypeExternalName {
+		b.external(service, port)
+		return
+	}
+	servicePort := findPort(service, port)
+	if servicePort == nil {
+		b.problem = &backendProblem{".port", MissingPort, cluster.Error, fmt.Sprintf("Service %s/%s has no port %s; the path answers 503", namespace, b.service, b.port)}
+		return
+	}
+	if ip := service.Spec.ClusterIP; use.ClusterIP && ip != "" && ip != corev1.ClusterIPNone {
+		b.data.Endpoints = []dynamic.Endpoint{{Address: ip, Port: int(servicePort.Port)}}
+		return
+	}
+	b.data = endpoints(t.snapshot.Slices(namespace, b.service), servicePort.Name)
+	if len(b.data.Endpoints)+len(b.data.Names) == 0 {
+		b.problem = &backendProblem{".name", NoEndpoints, cluster.Warning, fmt.Sprintf("Service %s/%s has no ready endpoint for port %s; the path answers 503", namespace, b.service, b.port)}
+	}
+}
+
+// findPort finds the port of a Service by name or number; a number may also be that of a target port, as in
+// ingress-nginx. NGINX proxies HTTP over TCP only.
+func findPort(s *corev1.Service, want networkingv1.ServiceBackendPort) *corev1.ServicePort {
+	match := func(f func(p *corev1.ServicePort) bool) *corev1.ServicePort {
+		for i := range s.Spec.Ports {
+			if p := &s.Spec.Ports[i]; (p.Protocol == "" || p.Protocol == corev1.ProtocolTCP) && f(p) {
+				return p
+			}
+		}
+		return nil
+	}
+	if want.Name != "" {
+		return match(func(p *corev1.ServicePort) bool { return p.Name == want.Name })
+	}
+	if p := match(func(p *corev1.ServicePort) bool { return p.Port == want.Number }); p != nil {
+		return p
+	}
+	return match(func(p *corev1.ServicePort) bool { return p.TargetPort == intstr.FromInt32(want.Number) })
+}
+
+// endpoints merges the slices of a Service for one of its ports, named as in the Service. Ready endpoints
+// are used; if there is none, those that terminate but still serve.
+func endpoints(all []*discoveryv1.EndpointSlice, port string) dynamic.Backend {
+	ready := collect(all, port, isReady)
+	if len(ready.Endpoints)+len(ready.Names) == 0 {
+		return collect(all, port, isEnding)
+	}
+	return ready
+}
+
+// isReady follows the API: an unknown condition counts as ready.
+func isReady(c discoveryv1.EndpointConditions) bool { return c.Ready == nil || *c.Ready }
+
+func isEnding(c discoveryv1.EndpointConditions) bool {
+	return c.Serving != nil && *c.Serving && c.Terminating != nil && *c.Terminating
+}
+
+func collect(all []*discoveryv1.EndpointSlice, port string, wanted func(discoveryv1.EndpointConditions) bool) dynamic.Backend {
+	var b dynamic.Backend
+	for _, slice := range all {
+		number := slicePort(slice, port)
+		if number == 0 {
+			continue
+		}
+		for _, e := range slice.Endpoints {
+			if !wanted(e.Conditions) {
+				continue
+			}
+			for _, address := range e.Addresses {
+				if slice.AddressType == discoveryv1.AddressTypeFQDN {
+					if name := dnsName(address); name != "" {
+						b.Names = append(b.Names, dynamic.Endpoint{Address: name, Port: number})
+					}
+				} else if ip, err := netip.ParseAddr(address); err == nil && ip.Zone() == "" {
+					b.Endpoints = append(b.Endpoints, dynamic.Endpoint{Address: ip.String(), Port: number})
+				}
+			}
+		}
+	}
+	b.Endpoints = sortedEndpoints(b.Endpoints)
+	b.Names = sortedEndpoints(b.Names)
+	return b
+}
+
+// slicePort is the number of a port in a slice, 0 if the slice has no such port. It may differ between
+// slices of one Service when the target port is a name.
+func slicePort(slice *discoveryv1.EndpointSlice, name string) int {
+	for _, p := range slice.Ports {
+		tcp := p.Protocol == nil || *p.Protocol == corev1.ProtocolTCP
+		if tcp && p.Port != nil && *p.Port > 0 && *p.Port < 1<<16 && (p.Name == nil && name == "" || p.Name != nil && *p.Name == name) {
+			return int(*p.Port)
+		}
+	}
+	return 0
+}
+
+func sortedEndpoints(list []dynamic.Endpoint) []dynamic.Endpoint {
+	slices.SortFunc(list, func(a, b dynamic.Endpoint) int {
+		return cmp.Or(cmp.Compare(a.Address, b.Address), cmp.Compare(a.Port, b.Port))
+	})
+	return slices.Compact(list)
+}
+
+// external makes the backend of an ExternalName Service: a name for the workers to resolve.
+func (b *backend) external(s *corev1.Service, want networkingv1.ServiceBackendPort) {
+	name := dnsName(s.Spec.ExternalName)
+	if name == "" {
+		b.problem = &backendProblem{".name", BadExternalName, cluster.Error,
+			fmt.Sprintf("Service %s/%s has an externalName that is not a DNS name or points to this machine; the path answers 503", s.Namespace, s.Name)}
+		return
+	}
+	port := int(want.Number)
+	if p := findPort(s, want); p != nil {
+		port = int(p.Port)
+		if p.TargetPort.Type == intstr.Int && p.TargetPort.IntVal > 0 {
+			port = int(p.TargetPort.IntVal)
+		}
+	}
+	if port < 1 || port > 65535 {
+		b.problem = &backendProblem{".port", MissingPort, cluster.Error, fmt.Sprintf("Service %s/%s has no port %s; the path answers 503", s.Namespace, s.Name, b.port)}
+		return
+	}
+	if ip, err := netip.ParseAddr(name); err == nil {
+		b.data.Endpoints = []dynamic.Endpoint{{Address: ip.String(), Port: port}}
+		return
+	}
+	b.data.Names = []dynamic.Endpoint{{Address: name, Port: port}}
+}
+
+// dnsName checks a name that workers shall resolve. It returns "" for what is no DNS name, and for names
+// and addresses of this machine: no tenant may reach what listens on loopback or at the metadata address.
+func dnsName(s string) string {
+	name := strings.ToLower(s)
+	bare := strings.TrimSuffix(name, ".")
+	if ip, err := netip.ParseAddr(bare); err == nil {
+		if ip = ip.Unmap(); ip.IsLoopback() || ip.IsUnspecified() || ip.IsLinkLocalUnicast() || ip.IsMulticast() || ip.Zone() != "" {
+			return ""
+		}
+		return ip.String()
+	}
+	if bare == "localhost" || strings.HasSuffix(bare, ".localhost") || len(validation.IsDNS1123Subdomain(bare)) > 0 {
+		return ""
+	}
+	return name
+}

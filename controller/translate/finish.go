@@ -1,0 +1,56 @@
+package translate
+
+import (
+	"cmp"
+	"net"
+	"slices"
+	"strconv"
+
+	"github.com/sluice-ingress/sluice/nginx"
+)
+
+// finish adds what depends on all hosts together and puts everything in order.
+func (t *translator) finish() {
+	t.result.Config.HTTP.DefaultCertificate = t.defaultCertificate()
+	t.upstreams()
+	for _, n := range t.snapshot.Notes {
+		t.problem(Problem{
+			Object: Object{Kind: n.Object}, Field: n.Field, Severity: n.Severity, Reason: UnreadableManifest,
+			Message: n.Message, File: n.File, Line: n.Line,
+		})
+	}
+	t.result.Problems.Sort()
+	slices.SortFunc(t.result.Certificates, func(a, b CertificateUse) int { return cmp.Compare(a.Host, b.Host) })
+	t.options.Pairs.Forget()
+}
+
+// upstreams lists the backends that locations use.
+func (t *translator) upstreams() {
+	var used []*backend
+	for _, b := range t.backends {
+		if b.used {
+			used = append(used, b)
+		}
+	}
+	slices.SortFunc(used, func(a, b *backend) int { return cmp.Compare(a.name, b.name) })
+	idle := idleConnections(len(used))
+	for _, b := range used {
+		u := &nginx.Upstream{Name: b.name, Keepalive: idle}
+		for _, e := range b.data.Endpoints {
+			u.Endpoints = append(u.Endpoints, net.JoinHostPort(e.Address, strconv.Itoa(e.Port)))
+		}
+		t.result.Config.Upstreams = append(t.result.Config.Upstreams, u)
+		t.result.State.Backends[b.name] = b.data
+	}
+}
+
+// idleConnections is how many idle connections one upstream keeps per worker. ingress-nginx keeps 320 for
+// all backends together. NGINX allocates the slots when it starts, about 170 bytes each, so a cluster of many
+// backends gets fewer for each: never under 32, and in steps, so that one backend more changes nothing.
+func idleConnections(upstreams int) int {
+	idle := 320
+	for idle > 40 && idle*upstreams > 32000 {
+		idle /= 2
+	}
+	return idle
+}

@@ -1,0 +1,119 @@
+package translate
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/sluice-ingress/sluice/annotations"
+	"github.com/sluice-ingress/sluice/controller/cluster"
+	"github.com/sluice-ingress/sluice/nginx"
+)
+
+// locations makes the location blocks of a host, in the order in which regular expressions are tried:
+// the longest path first.
+func (t *translator) locations(h *host, hasTLS bool) []*nginx.Location {
+	slices.SortStableFunc(h.paths, func(a, b *path) int {
+		return cmp.Or(cmp.Compare(len(b.text), len(a.text)), cmp.Compare(b.text, a.text))
+	})
+	regex := slices.ContainsFunc(h.paths, (*path).regex)
+	exact := map[string]bool{}
+	for _, p := range h.paths {
+		if p.exact {
+			exact[p.text] = true
+		}
+	}
+	var list []*nginx.Location
+	taken := map[string]*path{}
+	for _, p := range h.paths {
+		for _, m := range matches(p, regex, exact[p.text]) {
+			key := fmt.Sprintf("%d %s", m.kind, m.text)
+			if older := taken[key]; older != nil {
+				if p.ingress != nil && older.ingress != nil {
+					t.duplicate(p, older, h.name)
+				}
+				continue
+			}
+			if !t.checkMatch(p, m) {
+				continue
+			}
+			taken[key] = p
+			list = append(list, t.location(p, m, hasTLS))
+		}
+	}
+	return list
+}
+
+type match struct {
+	kind nginx.Match
+	text string
+}
+
+// matches says which locations a path becomes. A Prefix path is two of them, so that /foo takes /foo and
+// /foo/bar but not /foobar; NGINX's own prefixes know no path elements.
+func matches(p *path, regex, hasExact bool) []match {
+	if regex {
+		// ingress-nginx gives a plain Prefix path next to an equal Exact one its slash, and any other
+		// path no end at all: Exact /ex then matches /exit as well.
+		if hasExact && !p.exact && p.text != "/" && !p.regex() {
+			return []match{{nginx.Pattern, "^" + strings.TrimRight(p.text, "/") + "/"}}
+		}
+		return []match{{nginx.Pattern, "^" + p.text}}
+	}
+	switch {
+	case p.exact:
+		return []match{{nginx.Exact, p.text}}
+	case strings.HasSuffix(p.text, "/"):
+		return []match{{nginx.Prefix, p.text}}
+	case hasExact:
+		return []match{{nginx.Prefix, p.text + "/"}}
+	}
+	return []match{{nginx.Exact, p.text}, {nginx.Prefix, p.text + "/"}}
+}
+
+// checkMatch refuses regular expressions that PCRE would not take.
+func (t *translator) checkMatch(p *path, m match) bool {
+	if m.kind != nginx.Pattern {
+		return true
+	}
+	_, err := nginx.ParseRegex(m.text)
+	if err == nil {
+		return true
+	}
+	t.problem(Problem{
+		Object: p.ingress.object(), Field: p.field + ".path", Severity: cluster.Error, Reason: InvalidPath,
+		Message: fmt.Sprintf("%.200q is matched as a regular expression, because use-regex or rewrite-target applies to the host, and is none: it %s; the path is not served",
+			p.text, err),
+	})
+	return false
+}
+
+// location makes one location block.
+func (t *translator) location(p *path, m match, hasTLS bool) *nginx.Location {
+	l := &nginx.Location{Match: m.kind, Path: m.text, HasTLS: hasTLS, Identity: nginx.Identity{Path: p.text}}
+	values := t.defaults
+	if p.ingress != nil {
+		values = p.ingress.values
+		l.Owner = p.ingress.object().String()
+		l.Identity.Namespace, l.Identity.Ingress = p.ingress.Namespace, p.ingress.Name
+		l.Denied = p.ingress.denied
+	}
+	l.Identity.Upstream = "upstream-default-backend"
+	if p.backend != nil {
+		l.Upstream = p.backend.name
+		l.Identity.Service, l.Identity.Port, l.Identity.Upstream = p.backend.service, p.backend.port, p.backend.label
+		p.backend.used = true
+	}
+	if p.field == "spec.defaultBackend" {
+		// A catch-all Ingress keeps its annotations except those that redirect or rewrite.
+		values = values.WithoutRedirects()
+	}
+	findings, outcome := annotations.Location(values, l)
+	if p.ingress != nil {
+		t.report(p.ingress, findings)
+	}
+	l.Denied = l.Denied || outcome == annotations.Deny
+	l.Body = l.Body.Without(t.inherited)
+	return l
+}

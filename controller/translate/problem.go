@@ -1,0 +1,87 @@
+package translate
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/sluice-ingress/sluice/annotations"
+	"github.com/sluice-ingress/sluice/controller/cluster"
+)
+
+// Problem is a mistake of a user. It is the only way to report one: Events, lint lines, metrics and logs
+// are made of it.
+type Problem struct {
+	Object   Object           `json:"object"`
+	Field    string           `json:"field,omitempty"` // as in spec.rules[0].host, or an annotation's key
+	Severity cluster.Severity `json:"severity"`
+	Reason   Reason           `json:"reason"`
+	Message  string           `json:"message"`        // what is wrong and what is served instead
+	File     string           `json:"file,omitempty"` // where the object was read from, if from a file
+	Line     int              `json:"line,omitempty"`
+}
+
+// Object names a Kubernetes object.
+type Object struct {
+	Kind      string `json:"kind"`
+	Namespace string `json:"namespace,omitempty"`
+	Name      string `json:"name,omitempty"`
+}
+
+func (o Object) String() string {
+	switch {
+	case o.Name == "":
+		return o.Kind
+	case o.Namespace == "":
+		return o.Kind + " " + o.Name
+	}
+	return o.Kind + " " + o.Namespace + "/" + o.Name
+}
+
+// Reason classes Problems. The list is fixed; docs/reasons.md explains each.
+type Reason = annotations.Reason
+
+// Reasons beside those of package annotations.
+const (
+	MissingService     Reason = "MissingService"
+	MissingPort        Reason = "MissingServicePort"
+	NoEndpoints        Reason = "NoEndpoints"
+	BadExternalName    Reason = "InvalidExternalName"
+	ResourceBackend    Reason = "ResourceBackend"
+	InvalidHost        Reason = "InvalidHost"
+	InvalidPath        Reason = "InvalidPath"
+	DuplicatePath      Reason = "DuplicatePath"
+	MissingSecret      Reason = "MissingSecret"
+	InvalidCertificate Reason = "InvalidCertificate"
+	HostNotCovered     Reason = "CertificateDoesNotCoverHost"
+	ExpiredCertificate Reason = "CertificateExpired"
+	NotClaimed         Reason = "NotClaimed"
+	DuplicateCatchAll  Reason = "DuplicateDefaultBackend"
+	MissingConfigMap   Reason = "MissingConfigMap"
+	UnreadableManifest Reason = "UnreadableManifest"
+)
+
+// Problems is a list of Problems.
+type Problems []Problem
+
+// Sort orders Problems by object, field and text, so that equal input gives equal output.
+func (ps Problems) Sort() {
+	slices.SortStableFunc(ps, func(a, b Problem) int {
+		return cmp.Or(
+			cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line),
+			cmp.Compare(a.Object.Kind, b.Object.Kind), cmp.Compare(a.Object.Namespace, b.Object.Namespace),
+			cmp.Compare(a.Object.Name, b.Object.Name), cmp.Compare(a.Field, b.Field),
+			cmp.Compare(a.Reason, b.Reason), cmp.Compare(a.Message, b.Message),
+		)
+	})
+}
+
+// Errors counts the Problems of severity error.
+func (ps Problems) Errors() int {
+	n := 0
+	for _, p := range ps {
+		if p.Severity == cluster.Error {
+			n++
+		}
+	}
+	return n
+}

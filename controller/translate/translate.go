@@ -1,0 +1,232 @@
+package translate
+
+import (
+	"time"
+
+	networkingv1 "k8s.io/api/networking/v1"
+
+	"github.com/sluice-ingress/sluice/annotations"
+	"github.com/sluice-ingress/sluice/controller/cluster"
+	"github.com/sluice-ingress/sluice/nginx"
+	"github.com/sluice-ingress/sluice/nginx/dynamic"
+)
+
+// Options are the controller's own settings, as flags give them.
+type Options struct {
+	Selection         cluster.Selection
+	AnnotationsPrefix string            // "nginx.ingress.kubernetes.io" if empty
+	ConfigMap         cluster.Name      // the controller's ConfigMap; zero for none
+	DefaultBackend    cluster.Name      // Service for what no rule takes; zero answers 404
+	DefaultSecret     cluster.Name      // TLS Secret of the default certificate; zero uses SelfSigned
+	SelfSigned        nginx.Certificate // default certificate when no Secret gives one
+	ReportUnclaimed   bool              // report Ingresses that no class claims
+	Settings          dynamic.Settings
+	Pairs             *Pairs // remembers checked certificates; may be nil
+}
+
+// Result is what a snapshot means.
+type Result struct {
+	Config       nginx.Config
+	State        dynamic.State
+	Problems     Problems
+	Good         cluster.Fallback // goes into the next snapshot
+	Certificates []CertificateUse
+	Ingresses    int // how many are ours
+}
+
+// CertificateUse is a certificate that a host serves.
+type CertificateUse struct {
+	Host     string
+	Secret   cluster.Name
+	NotAfter time.Time
+}
+
+// Translate says what a snapshot means.
+func Translate(s cluster.Snapshot, o Options) Result {
+	t := newTranslator(s, o)
+	t.gather()
+	t.findBackends()
+	t.defaultServer()
+	for _, h := range t.hostsInOrder() {
+		t.server(h)
+	}
+	t.redirectServers()
+	t.finish()
+	return t.result
+}
+
+// translator holds what is being made of one snapshot.
+type translator struct {
+	snapshot  cluster.Snapshot
+	options   Options
+	defaults  annotations.Values
+	ingresses []*ingress
+	hosts     map[string]*host
+	backends  map[string]*backend
+	inherited map[string]string // directives that locations need not repeat
+	seen      map[Problem]bool
+	result    Result
+}
+
+func newTranslator(s cluster.Snapshot, o Options) *translator {
+	if o.AnnotationsPrefix == "" {
+		o.AnnotationsPrefix = "nginx.ingress.kubernetes.io"
+	}
+	if o.Pairs == nil {
+		o.Pairs = NewPairs()
+	}
+	return &translator{
+		snapshot: s,
+		options:  o,
+		hosts:    map[string]*host{},
+		backends: map[string]*backend{},
+		seen:     map[Problem]bool{},
+		result: Result{
+			State: dynamic.State{
+				Settings: o.Settings, Backends: map[string]dynamic.Backend{},
+				Certificates: map[string]nginx.Certificate{}, Hosts: map[string]string{},
+			},
+			Good: cluster.Fallback{Ingresses: map[cluster.Name]*networkingv1.Ingress{}, Secrets: map[cluster.Name]*secret{}},
+		},
+	}
+}
+
+// problem reports a Problem, once.
+func (t *translator) problem(p Problem) {
+	if !t.seen[p] {
+		t.seen[p] = true
+		t.result.Problems = append(t.result.Problems, p)
+	}
+}
+
+// lookup lets annotations see the objects they refer to.
+type lookup struct{ cluster.Snapshot }
+
+func (l lookup) ConfigMap(namespace, name string) map[string]string {
+	if m := l.Snapshot.ConfigMap(namespace, name); m != nil {
+		return m.Data
+	}
+	return nil
+}
+
+// gather reads the ConfigMap and picks the Ingresses that are ours, the oldest first.
+func (t *translator) gather() {
+	t.readConfigMap()
+	for _, object := range t.snapshot.Ingresses {
+		ours, why := t.options.Selection.Ours(t.snapshot, object)
+		if ours {
+			t.accept(object)
+		} else if t.options.ReportUnclaimed {
+			t.problem(Problem{
+				Object: ingressObject(object), Field: "spec.ingressClassName", Severity: cluster.Info, Reason: NotClaimed,
+				Message: "no controller class claims it: " + why,
+			})
+		}
+	}
+	t.result.Ingresses = len(t.ingresses)
+}
+
+func (t *translator) readConfigMap() {
+	name := t.options.ConfigMap
+	var data map[string]string
+	if name != (cluster.Name{}) {
+		object := t.snapshot.ConfigMap(name.Namespace, name.Name)
+		if object == nil {
+			t.problem(Problem{
+				Object: Object{"ConfigMap", name.Namespace, name.Name}, Severity: cluster.Warning, Reason: MissingConfigMap,
+				Message: "the controller's ConfigMap does not exist; defaults are used",
+			})
+		} else {
+			data = object.Data
+		}
+	}
+	var findings []annotations.Finding
+	t.defaults, findings = annotations.Defaults(data, lookup{t.snapshot})
+	http := &t.result.Config.HTTP
+	findings = append(findings, annotations.HTTP(t.defaults, http)...)
+	http.Headers = annotations.BackendHeaders()
+	http.Shared = t.shared()
+	t.inherited = http.Shared.Groups()
+	for _, f := range findings {
+		t.problem(Problem{
+			Object: Object{"ConfigMap", name.Namespace, name.Name}, Field: "data." + f.Key, Severity: cluster.Warning,
+			Reason: f.Reason, Message: f.Message,
+		})
+	}
+}
+
+// shared is the body of a location without any annotation, for each module that speaks to backends.
+func (t *translator) shared() nginx.Directives {
+	var all nginx.Directives
+	have := map[string]bool{}
+	for _, p := range []nginx.Protocol{nginx.HTTP1, nginx.GRPC} {
+		l := &nginx.Location{Protocol: p}
+		annotations.Plain(t.defaults, l)
+		names := map[string]bool{}
+		for _, d := range l.Body {
+			if !have[d.Name] {
+				all = append(all, d)
+			}
+			names[d.Name] = true
+		}
+		for name := range names {
+			have[name] = true
+		}
+	}
+	return all
+}
+
+// ingress is an Ingress of ours with its annotations read.
+type ingress struct {
+	*networkingv1.Ingress
+	values annotations.Values
+	denied bool // its paths answer 503
+}
+
+func (i *ingress) object() Object { return ingressObject(i.Ingress) }
+
+func ingressObject(i *networkingv1.Ingress) Object { return Object{"Ingress", i.Namespace, i.Name} }
+
+// accept takes an Ingress in. One that is refused is replaced by its last good version, if there is one.
+func (t *translator) accept(object *networkingv1.Ingress) {
+	verdict := t.read(object)
+	name := cluster.NameOf(object)
+	message := map[annotations.Outcome]string{
+		annotations.Deny: "; its paths answer 503", annotations.Refuse: "; the Ingress is not served",
+	}[verdict.Outcome]
+	good := object
+	if verdict.Outcome == annotations.Refuse {
+		if good = t.snapshot.Fallback.Ingresses[name]; good != nil {
+			message = "; its last good version stays in force"
+		}
+	}
+	for _, f := range verdict.Findings {
+		t.problem(t.finding(object, f, verdict.Outcome, message))
+	}
+	if good == nil {
+		return
+	}
+	if good != object {
+		verdict = t.read(good)
+	}
+	t.result.Good.Ingresses[name] = good
+	t.ingresses = append(t.ingresses, &ingress{good, verdict.Values, verdict.Outcome == annotations.Deny})
+}
+
+func (t *translator) read(object *networkingv1.Ingress) annotations.Verdict {
+	return annotations.ForIngress(t.options.AnnotationsPrefix, object.Namespace, object.Annotations, t.defaults)
+}
+
+// finding makes a Problem of a finding. Unless it costs paths, it is a warning.
+func (t *translator) finding(object *networkingv1.Ingress, f annotations.Finding, o annotations.Outcome, consequence string) Problem {
+	severity := cluster.Warning
+	if f.Outcome == annotations.UseDefault {
+		consequence = ""
+	} else {
+		severity = cluster.Error
+	}
+	return Problem{
+		Object: ingressObject(object), Field: "metadata.annotations[" + t.options.AnnotationsPrefix + "/" + f.Key + "]",
+		Severity: severity, Reason: f.Reason, Message: f.Message + consequence,
+	}
+}
