@@ -1,0 +1,64 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"github.com/sluice-ingress/sluice/controller/cluster"
+	"github.com/sluice-ingress/sluice/controller/translate"
+)
+
+// selectionFlags are the flags that say which objects are ours and how they are read; all commands have
+// them, with ingress-nginx's names and defaults.
+type selectionFlags struct {
+	selection      cluster.Selection
+	prefix         string
+	configMap      string
+	defaultBackend string
+	defaultSecret  string
+}
+
+func (f *selectionFlags) register(flags *pflag.FlagSet) {
+	flags.StringVar(&f.selection.ControllerClass, "controller-class", cluster.DefaultControllerClass, "spec.controller of the IngressClasses served")
+	flags.StringVar(&f.selection.IngressClass, "ingress-class", cluster.DefaultIngressClass, "value of the annotation kubernetes.io/ingress.class that is served")
+	flags.BoolVar(&f.selection.ByName, "ingress-class-by-name", false, "also serve the IngressClass whose name is --ingress-class")
+	flags.BoolVar(&f.selection.WithoutClass, "watch-ingress-without-class", false, "also serve Ingresses without any class")
+	flags.StringVar(&f.selection.WatchNamespace, "watch-namespace", "", "serve only Ingresses of this namespace")
+	flags.StringVar(&f.prefix, "annotations-prefix", "nginx.ingress.kubernetes.io", "prefix of the annotations that are read")
+	flags.StringVar(&f.configMap, "configmap", "", "ConfigMap with the settings for all hosts, as namespace/name")
+	flags.StringVar(&f.defaultBackend, "default-backend-service", "", "Service for requests that no rule takes, as namespace/name; its first port is used")
+	flags.StringVar(&f.defaultSecret, "default-ssl-certificate", "", "TLS Secret of the certificate for hosts without one, as namespace/name")
+}
+
+// options makes the options for objects out of manifests.
+func (f *selectionFlags) options() (translate.Options, error) {
+	o := translate.Options{Selection: f.selection, AnnotationsPrefix: f.prefix, ReportUnclaimed: true, Pairs: translate.NewPairs()}
+	o.Selection.ClassesOptional = true
+	for flag, target := range map[string]*cluster.Name{
+		"configmap": &o.ConfigMap, "default-backend-service": &o.DefaultBackend, "default-ssl-certificate": &o.DefaultSecret,
+	} {
+		value := map[string]string{
+			"configmap": f.configMap, "default-backend-service": f.defaultBackend, "default-ssl-certificate": f.defaultSecret,
+		}[flag]
+		name, err := parseName(value)
+		if err != nil {
+			return o, fmt.Errorf("--%s: %w", flag, err)
+		}
+		*target = name
+	}
+	return o, nil
+}
+
+// parseName reads namespace/name; empty text is no name.
+func parseName(s string) (cluster.Name, error) {
+	if s == "" {
+		return cluster.Name{}, nil
+	}
+	namespace, name, ok := strings.Cut(s, "/")
+	if !ok || namespace == "" || name == "" || strings.Contains(name, "/") {
+		return cluster.Name{}, fmt.Errorf("%q is not of the form namespace/name", s)
+	}
+	return cluster.Name{Namespace: namespace, Name: name}, nil
+}

@@ -1,0 +1,36 @@
+// Command sluice is an ingress controller for Kubernetes that drives a stock NGINX.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	root := &cobra.Command{
+		Use:           "sluice",
+		Short:         "An ingress controller for Kubernetes that drives a stock NGINX",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.AddCommand(controllerCommand(), renderCommand(), versionCommand())
+	err := root.ExecuteContext(ctx)
+	switch {
+	case errors.Is(err, errProblems):
+		os.Exit(1)
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "sluice:", err)
+		os.Exit(2)
+	}
+}
+
+// errProblems ends a command with status 1: it did what it should, and found errors in the objects.
+var errProblems = errors.New("the objects have errors")

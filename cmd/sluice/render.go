@@ -1,0 +1,182 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sluice-ingress/sluice/controller"
+	"github.com/sluice-ingress/sluice/controller/cluster"
+	"github.com/sluice-ingress/sluice/controller/customtemplates"
+	"github.com/sluice-ingress/sluice/controller/selfsigned"
+	"github.com/sluice-ingress/sluice/controller/translate"
+	"github.com/sluice-ingress/sluice/nginx"
+)
+
+func renderCommand() *cobra.Command {
+	var (
+		selection  selectionFlags
+		process    processFlags
+		paths      []string
+		outDir     string
+		host       string
+		customTmpl string
+	)
+	cmd := &cobra.Command{
+		Use:   "render -f PATH... [-o DIR] [--host HOST]",
+		Short: "Print the nginx.conf that manifests come to; needs no cluster and no NGINX",
+		Long: `Print the nginx.conf that manifests come to; needs no cluster and no NGINX.
+
+Problems with the objects go to standard error. The exit status is 1 if one of them is an error,
+and 2 if nothing could be rendered.`,
+		Example: "  sluice render -f shop.yaml\n  kubectl get ingress,service,endpointslice -A -o yaml | sluice render -f - --host shop.example.com",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			options, err := renderOptions(selection, process, customTmpl)
+			if err != nil {
+				return err
+			}
+			plan, err := planManifests(options, paths, cmd.InOrStdin())
+			if err != nil {
+				return err
+			}
+			printProblems(cmd.ErrOrStderr(), plan.Problems)
+			if err := printPlan(cmd.OutOrStdout(), options, plan, outDir, host); err != nil {
+				return err
+			}
+			if plan.Problems.Errors() > 0 {
+				return errProblems
+			}
+			return nil
+		},
+	}
+	cmd.Flags().StringArrayVarP(&paths, "filename", "f", nil, "file or directory of manifests, - for standard input; may be repeated")
+	cmd.Flags().StringVarP(&outDir, "output", "o", "", "write all files of the configuration to this directory")
+	cmd.Flags().StringVar(&host, "host", "", "print only this host's server block")
+	cmd.Flags().StringVar(&customTmpl, "template-dir", "", "directory with templates that replace those built in")
+	selection.register(cmd.Flags())
+	process.register(cmd.Flags())
+	if err := cmd.MarkFlagRequired("filename"); err != nil {
+		panic(err)
+	}
+	return cmd
+}
+
+func renderOptions(selection selectionFlags, process processFlags, templateDir string) (controller.Options, error) {
+	translation, err := selection.options()
+	if err != nil {
+		return controller.Options{}, err
+	}
+	set, err := customtemplates.Load(templateDir)
+	if err != nil {
+		return controller.Options{}, err
+	}
+	return controller.Options{Translate: translation, Render: process.options(), Templates: set}, nil
+}
+
+// planManifests makes a plan for manifests.
+func planManifests(o controller.Options, paths []string, stdin io.Reader) (controller.Plan, error) {
+	var all cluster.Objects
+	var notes []cluster.Note
+	for _, path := range paths {
+		var objects cluster.Objects
+		var more []cluster.Note
+		if path == "-" {
+			text, err := io.ReadAll(stdin)
+			if err != nil {
+				return controller.Plan{}, fmt.Errorf("read standard input: %w", err)
+			}
+			objects, more = cluster.Decode("<stdin>", text)
+		} else {
+			if _, err := os.Stat(path); err != nil {
+				return controller.Plan{}, fmt.Errorf("read manifests: %w", err)
+			}
+			objects, more = cluster.Load(anyPath{}, filepath.Clean(path))
+		}
+		all = all.Merge(objects)
+		notes = append(notes, more...)
+	}
+	snapshot := cluster.FromObjects(all)
+	snapshot.Notes = notes
+	snapshot.Now = time.Now()
+	return o.Plan(snapshot)
+}
+
+// anyPath is the machine's file system with the paths that users write: also absolute ones and such with "..".
+type anyPath struct{}
+
+func (anyPath) Open(name string) (fs.File, error) { return os.Open(name) }
+
+func printProblems(w io.Writer, problems translate.Problems) {
+	for _, p := range problems {
+		place := ""
+		if p.File != "" {
+			place = fmt.Sprintf("%s:%d: ", p.File, p.Line)
+		}
+		fmt.Fprintf(w, "%s%s: %s: %s: %s (%s)\n", place, p.Severity, p.Object, p.Field, p.Message, p.Reason)
+	}
+}
+
+func printPlan(w io.Writer, o controller.Options, plan controller.Plan, dir, host string) error {
+	switch {
+	case host != "":
+		text, err := o.Templates.Server(plan.Config, host, o.Render)
+		if err != nil {
+			return err
+		}
+		_, err = io.WriteString(w, text)
+		return err
+	case dir != "":
+		return writeFiles(dir, plan.Files)
+	}
+	for _, f := range plan.Files.List {
+		if f.Secret || f.Name == certificateName {
+			continue
+		}
+		if _, err := fmt.Fprintf(w, "# file: %s\n%s\n", f.Name, f.Content); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+const certificateName, keyName = "default.crt", "default.key"
+
+// writeFiles writes the files of a configuration. Without a default certificate it makes one, so that the
+// directory passes nginx -t; one that is there already is kept.
+func writeFiles(dir string, files nginx.Files) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("make the output directory: %w", err)
+	}
+	for _, f := range files.List {
+		mode := os.FileMode(0o644)
+		if f.Secret {
+			mode = 0o600
+		}
+		if len(f.Content) == 0 && (f.Name == certificateName || f.Name == keyName) {
+			continue
+		}
+		if err := os.WriteFile(filepath.Join(dir, f.Name), f.Content, mode); err != nil {
+			return fmt.Errorf("write the configuration: %w", err)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(dir, keyName)); err == nil {
+		return nil
+	}
+	pair, err := selfsigned.New(time.Now())
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(dir, certificateName), []byte(pair.Chain), 0o644); err != nil {
+		return fmt.Errorf("write the default certificate: %w", err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, keyName), []byte(pair.Key.Reveal()), 0o600); err != nil {
+		return fmt.Errorf("write the default certificate's key: %w", err)
+	}
+	return nil
+}

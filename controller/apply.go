@@ -1,0 +1,111 @@
+package controller
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"maps"
+	"reflect"
+	"slices"
+	"time"
+
+	"github.com/sluice-ingress/sluice/controller/cluster"
+	"github.com/sluice-ingress/sluice/controller/translate"
+	"github.com/sluice-ingress/sluice/nginx"
+	"github.com/sluice-ingress/sluice/nginx/dynamic"
+)
+
+// refusal is an error of Engine.Apply that means NGINX refused the configuration itself, so that trying it
+// again is useless. Owner returns the object the refused line comes from, or "".
+type refusal interface {
+	error
+	Owner() string
+}
+
+// apply makes the newest plan live. It returns whether NGINX was reloaded or at least asked to, and
+// whether the same plan should be tried again.
+func (c *Controller) apply(ctx context.Context) (reloaded, retry bool) {
+	plan := c.latest.Load()
+	start := time.Now()
+	reloaded = plan.Files.Generation != c.live
+	err := c.Engine.Apply(ctx, plan.Files, c.cause(plan))
+	var refused refusal
+	switch {
+	case ctx.Err() != nil:
+		return reloaded, false
+	case errors.As(err, &refused):
+		c.Log.Error("NGINX refused the configuration; the last one stays in force", "object", refused.Owner(), "error", err)
+		c.Observer.Failed("test")
+		return reloaded, false
+	case err != nil:
+		c.Log.Error("the configuration could not be applied; trying again", "error", err)
+		c.Observer.Failed("reload")
+		return reloaded, true
+	}
+	if reloaded {
+		c.live, c.liveConfig = plan.Files.Generation, plan.Config
+		c.Log.Info("configuration is live", "generation", plan.Files.Generation, "hosts", len(plan.Config.Servers)-1, "took", time.Since(start).Round(time.Millisecond))
+	}
+	// What only an older configuration needs can go, unless that is live because a newer plan is waiting.
+	if c.latest.Load() == plan {
+		if err := c.Engine.Settle(ctx); err != nil && ctx.Err() == nil {
+			c.Log.Warn("entries that are no longer used could not be removed", "error", err)
+			return reloaded, true
+		}
+	}
+	return reloaded, false
+}
+
+// cause says in one word what a reload is for.
+func (c *Controller) cause(plan *Plan) string {
+	switch {
+	case c.live == "":
+		return "start"
+	case !reflect.DeepEqual(c.liveConfig.HTTP, plan.Config.HTTP):
+		return "configmap"
+	case !slices.EqualFunc(c.liveConfig.Servers, plan.Config.Servers, func(a, b *nginx.Server) bool { return a.Name == b.Name }):
+		return "hosts"
+	case !reflect.DeepEqual(c.liveConfig.Servers, plan.Config.Servers):
+		return "paths"
+	case len(c.liveConfig.Upstreams) != len(plan.Config.Upstreams):
+		return "backends"
+	}
+	return "template"
+}
+
+// logChanges tells what is new: Problems that were not there before, and endpoints that are live without a
+// reload.
+func (c *Controller) logChanges(before, now *Plan) {
+	known := map[translate.Problem]bool{}
+	if before != nil {
+		for _, p := range before.Problems {
+			known[p] = true
+		}
+	}
+	for _, p := range now.Problems {
+		if !known[p] {
+			logProblem(c.Log, p)
+		}
+	}
+	if before == nil {
+		return
+	}
+	changed := dynamic.Changed(before.Dynamic, now.Dynamic, 0)
+	for _, name := range slices.Sorted(maps.Keys(changed.Backends)) {
+		if _, existed := before.Dynamic.Backends[name]; existed {
+			c.Log.Info("endpoints changed, no reload", "backend", name, "endpoints", len(now.Dynamic.Backends[name].Endpoints))
+		}
+	}
+	if n := len(changed.Certificates); n > 0 {
+		c.Log.Info("certificates changed, no reload", "certificates", n)
+	}
+}
+
+func logProblem(log *slog.Logger, p translate.Problem) {
+	level := map[cluster.Severity]slog.Level{cluster.Info: slog.LevelInfo, cluster.Warning: slog.LevelWarn, cluster.Error: slog.LevelError}[p.Severity]
+	args := []any{"object", p.Object.String(), "field", p.Field, "reason", string(p.Reason)}
+	if p.File != "" {
+		args = append(args, "file", p.File, "line", p.Line)
+	}
+	log.Log(context.Background(), level, p.Message, args...)
+}

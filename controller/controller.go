@@ -1,0 +1,175 @@
+package controller
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sluice-ingress/sluice/controller/cluster"
+	"github.com/sluice-ingress/sluice/nginx"
+	"github.com/sluice-ingress/sluice/nginx/dynamic"
+)
+
+// Source is where snapshots come from: manifests or a cluster.
+type Source interface {
+	// Changes gets a value when Snapshot may return something new.
+	Changes() <-chan struct{}
+	Snapshot() cluster.Snapshot
+}
+
+// Engine is a running NGINX.
+type Engine interface {
+	// Apply makes a configuration live and returns when every worker runs it.
+	Apply(ctx context.Context, files nginx.Files, cause string) error
+	// Push makes additions and changes of the state live. It does not wait for Apply.
+	Push(ctx context.Context, state dynamic.State) error
+	// Settle removes what the last pushed state no longer has.
+	Settle(ctx context.Context) error
+}
+
+// Observer is told what the loop does; package metrics has one.
+type Observer interface {
+	Planned(p Plan, took time.Duration)
+	Failed(step string)
+}
+
+// Controller is the loop.
+type Controller struct {
+	Source   Source
+	Engine   Engine
+	Options  func() Options  // asked for each plan: templates may have changed
+	Replan   <-chan struct{} // gets a value when Options may return something new
+	Log      *slog.Logger
+	Observer Observer
+
+	latest  atomic.Pointer[Plan] // what should be live
+	good    cluster.Fallback
+	pending chan struct{} // the applier has something to do
+	// live and liveConfig are what NGINX runs; the applier's own.
+	live       string
+	liveConfig nginx.Config
+
+	busy atomic.Int64 // when the loop began what it is doing, unix nanoseconds; 0 if idle
+}
+
+// Run follows the source until the context ends. The planning loop pushes state itself, so that endpoints
+// never wait for a configuration; configurations are applied beside it, the newest only.
+func (c *Controller) Run(ctx context.Context) {
+	c.pending = make(chan struct{}, 1)
+	var applier sync.WaitGroup
+	applier.Go(func() { c.applyLoop(ctx) })
+	defer applier.Wait()
+
+	c.plan(ctx)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-c.Source.Changes():
+			c.plan(ctx)
+		case <-c.Replan:
+			c.plan(ctx)
+		}
+	}
+}
+
+// plan makes a plan for the present snapshot, pushes its state and hands its configuration on.
+func (c *Controller) plan(ctx context.Context) {
+	start := time.Now()
+	c.busy.Store(start.UnixNano())
+	defer c.busy.Store(0)
+
+	snapshot := c.Source.Snapshot()
+	snapshot.Fallback = c.good
+	plan, err := c.Options().Plan(snapshot)
+	if err != nil {
+		c.Log.Error("the configuration cannot be written; the last one stays", "error", err)
+		c.Observer.Failed("render")
+		return
+	}
+	c.good = plan.Good
+	before := c.latest.Swap(&plan)
+	c.Observer.Planned(plan, time.Since(start))
+	c.logChanges(before, &plan)
+	if err := c.Engine.Push(ctx, plan.Dynamic); err != nil && ctx.Err() == nil {
+		c.Log.Error("endpoints and certificates could not be pushed", "error", err)
+		c.Observer.Failed("push")
+	}
+	select {
+	case c.pending <- struct{}{}:
+	default:
+	}
+}
+
+// Pauses between two configurations: the first of a series of changes is applied at once, the following
+// after a pause that doubles up to the longest. An idle while ends the series.
+const (
+	firstPause   = 100 * time.Millisecond
+	longestPause = 1600 * time.Millisecond
+	idleWhile    = 5 * time.Second
+)
+
+func (c *Controller) applyLoop(ctx context.Context) {
+	pause, last := time.Duration(0), time.Time{}
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-c.pending:
+		}
+		if time.Since(last) > idleWhile {
+			pause = 0
+		}
+		if !wait(ctx, time.Until(last.Add(pause))) {
+			return
+		}
+		reloaded, retry := c.apply(ctx)
+		if reloaded {
+			pause = min(max(2*pause, firstPause), longestPause)
+			last = time.Now()
+		}
+		if retry && !c.later(ctx) {
+			return
+		}
+	}
+}
+
+// wait returns false if the context ended first.
+func wait(ctx context.Context, d time.Duration) bool {
+	if d <= 0 {
+		return ctx.Err() == nil
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}
+
+// retryAfter is when a configuration is tried again that failed for another reason than its content.
+const retryAfter = 2 * time.Second
+
+func (c *Controller) later(ctx context.Context) bool {
+	if !wait(ctx, retryAfter) {
+		return false
+	}
+	select {
+	case c.pending <- struct{}{}:
+	default:
+	}
+	return true
+}
+
+// Stalled returns for how long the planning loop has been busy with one plan, 0 if it is idle.
+func (c *Controller) Stalled() time.Duration {
+	since := c.busy.Load()
+	if since == 0 {
+		return 0
+	}
+	return time.Since(time.Unix(0, since))
+}

@@ -1,0 +1,138 @@
+// Package metrics turns what the controller does into Prometheus metrics. It decides nothing.
+package metrics
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/sluice-ingress/sluice/controller"
+)
+
+// Metrics are the controller's metrics. Names that ingress-nginx has are spelled as there.
+type Metrics struct {
+	Registry *prometheus.Registry
+
+	reloads     *prometheus.CounterVec
+	failures    *prometheus.CounterVec
+	success     prometheus.Counter
+	errors      prometheus.Counter
+	lastOK      prometheus.Gauge
+	lastOKTime  prometheus.Gauge
+	testSeconds prometheus.Histogram
+	reloadTime  prometheus.Histogram
+	pushes      *prometheus.CounterVec
+	pushBytes   prometheus.Counter
+	pushSeconds prometheus.Histogram
+	planSeconds prometheus.Histogram
+	problems    *prometheus.GaugeVec
+	ingresses   prometheus.Gauge
+	restarts    prometheus.Counter
+	expiry      *prometheus.GaugeVec
+}
+
+const compat, own = "nginx_ingress_controller", "sluice"
+
+// New registers the metrics in a registry of their own.
+func New() *Metrics {
+	m := &Metrics{
+		Registry:    prometheus.NewRegistry(),
+		reloads:     counters(own, "reloads_total", "Reloads of NGINX that succeeded, by what caused them.", "cause"),
+		failures:    counters(own, "failures_total", "Steps that failed: render, test, reload, push.", "step"),
+		success:     counter(compat, "success", "Reloads of NGINX that succeeded."),
+		errors:      counter(compat, "errors", "Reloads of NGINX that failed."),
+		lastOK:      gauge(compat, "config_last_reload_successful", "Whether the last configuration was accepted."),
+		lastOKTime:  gauge(compat, "config_last_reload_successful_timestamp_seconds", "When a configuration was last accepted."),
+		testSeconds: histogram("test_duration_seconds", "Duration of nginx -t."),
+		reloadTime:  histogram("reload_duration_seconds", "Time from the signal until every new worker reported the configuration."),
+		pushes:      counters(own, "pushes_total", "Updates of endpoints and certificates sent to NGINX.", "result"),
+		pushBytes:   counter(own, "push_bytes_total", "Bytes of these updates."),
+		pushSeconds: histogram("push_duration_seconds", "Duration of these updates."),
+		planSeconds: histogram("plan_duration_seconds", "Time from a snapshot to a plan."),
+		problems:    gauges(own, "problems", "Problems of users' objects at present.", "reason", "severity"),
+		ingresses:   gauge(own, "ingresses", "Ingresses served."),
+		restarts:    counter(own, "nginx_restarts_total", "Times NGINX died and was started again."),
+		expiry:      gauges(compat, "ssl_expire_time_seconds", "When the certificate of a host expires, unix time.", "namespace", "host", "secret_name"),
+	}
+	m.Registry.MustRegister(
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		m.reloads, m.failures, m.success, m.errors, m.lastOK, m.lastOKTime, m.testSeconds, m.reloadTime, m.pushes, m.pushBytes,
+		m.pushSeconds, m.planSeconds, m.problems, m.ingresses, m.restarts, m.expiry,
+	)
+	return m
+}
+
+func counter(namespace, name, help string) prometheus.Counter {
+	return prometheus.NewCounter(prometheus.CounterOpts{Namespace: namespace, Name: name, Help: help})
+}
+
+func counters(namespace, name, help string, labels ...string) *prometheus.CounterVec {
+	return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: name, Help: help}, labels)
+}
+
+func gauge(namespace, name, help string) prometheus.Gauge {
+	return prometheus.NewGauge(prometheus.GaugeOpts{Namespace: namespace, Name: name, Help: help})
+}
+
+func gauges(namespace, name, help string, labels ...string) *prometheus.GaugeVec {
+	return prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: namespace, Name: name, Help: help}, labels)
+}
+
+func histogram(name, help string) prometheus.Histogram {
+	return prometheus.NewHistogram(prometheus.HistogramOpts{
+		Namespace: own, Name: name, Help: help, Buckets: prometheus.ExponentialBuckets(0.001, 2, 15),
+	})
+}
+
+// Planned implements controller.Observer.
+func (m *Metrics) Planned(p controller.Plan, took time.Duration) {
+	m.planSeconds.Observe(took.Seconds())
+	m.ingresses.Set(float64(p.Ingresses))
+	m.problems.Reset()
+	for _, problem := range p.Problems {
+		m.problems.WithLabelValues(string(problem.Reason), problem.Severity.String()).Inc()
+	}
+	m.expiry.Reset()
+	for _, c := range p.Certificates {
+		m.expiry.WithLabelValues(c.Secret.Namespace, c.Host, c.Secret.Name).Set(float64(c.NotAfter.Unix()))
+	}
+}
+
+// Failed implements controller.Observer.
+func (m *Metrics) Failed(step string) {
+	m.failures.WithLabelValues(step).Inc()
+	if step == "test" || step == "reload" {
+		m.errors.Inc()
+		m.lastOK.Set(0)
+	}
+}
+
+// Tested is told of every nginx -t.
+func (m *Metrics) Tested(took time.Duration, _ error) { m.testSeconds.Observe(took.Seconds()) }
+
+// Reloaded is told of every configuration that became live, or failed to.
+func (m *Metrics) Reloaded(cause string, took time.Duration, err error) {
+	if err != nil {
+		return // Failed counts it
+	}
+	m.reloads.WithLabelValues(cause).Inc()
+	m.success.Inc()
+	m.lastOK.Set(1)
+	m.lastOKTime.SetToCurrentTime()
+	m.reloadTime.Observe(took.Seconds())
+}
+
+// Pushed is told of every update sent.
+func (m *Metrics) Pushed(_, bytes int, took time.Duration, err error) {
+	result := "ok"
+	if err != nil {
+		result = "error"
+	}
+	m.pushes.WithLabelValues(result).Inc()
+	m.pushBytes.Add(float64(bytes))
+	m.pushSeconds.Observe(took.Seconds())
+}
+
+// Restarted is told when NGINX died and was started again.
+func (m *Metrics) Restarted() { m.restarts.Inc() }

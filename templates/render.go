@@ -1,0 +1,183 @@
+// Package templates lays out the words of package nginx as text: nginx.conf and the files beside it.
+//
+// It turns an nginx.Config into nginx.Files. It decides nothing: no policy is in a condition here or in a
+// template. Every action of every template, ours or a user's, is escaped by the encoder of package
+// nginx; see escape.go.
+package templates
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"text/template"
+	"time"
+
+	"github.com/sluice-ingress/sluice/nginx"
+)
+
+//go:embed *.tmpl
+var embedded embed.FS
+
+// Names are the names of the template files, the first being the whole.
+var Names = []string{"nginx.tmpl", "http.tmpl", "server.tmpl", "location.tmpl", "upstream.tmpl"}
+
+// Set is a set of templates, ready to render.
+type Set struct{ set *template.Template }
+
+// New parses our templates with some of them replaced, by name. A template that could print something
+// unescaped is an error.
+func New(replaced map[string]string) (*Set, error) {
+	files := map[string]string{}
+	for _, name := range Names {
+		text, err := embedded.ReadFile(name)
+		if err != nil {
+			return nil, fmt.Errorf("read template %s: %w", name, err)
+		}
+		files[name] = string(text)
+	}
+	maps.Copy(files, replaced)
+	set, err := parse(files)
+	if err != nil {
+		return nil, err
+	}
+	return &Set{set}, nil
+}
+
+// Options are the surroundings of a configuration: paths, ports and sizes of the process.
+type Options struct {
+	StateDir        string // sockets, state and temporary files
+	LuaDir          string
+	Modules         []string // files of dynamic modules
+	Workers         int      // worker processes; 0 is one per CPU of the machine
+	Connections     int // per worker
+	OpenFiles       int // per worker
+	ShutdownTimeout time.Duration
+	AccessLog       string
+	ErrorLog        string
+	HTTPPort        int
+	HTTPSPort       int
+	IPv6            bool
+}
+
+// Render writes a configuration.
+func (s *Set) Render(c nginx.Config, o Options) (nginx.Files, error) {
+	r := renderer{set: s.set, options: o, config: c}
+	if err := r.servers(); err != nil {
+		return nginx.Files{}, err
+	}
+	if err := r.upstreams(); err != nil {
+		return nginx.Files{}, err
+	}
+	return r.files()
+}
+
+// renderer holds what is being written.
+type renderer struct {
+	set     *template.Template
+	options Options
+	config  nginx.Config
+	buffer  bytes.Buffer
+
+	serverTexts  []Fragment
+	upstreamText bytes.Buffer
+	hash         []byte // of upstreams without their endpoints
+}
+
+// execute runs a template and returns its text.
+func (r *renderer) execute(name string, data any) (string, error) {
+	r.buffer.Reset()
+	if err := r.set.ExecuteTemplate(&r.buffer, name, data); err != nil {
+		return "", fmt.Errorf("render %s: %w", name, err)
+	}
+	return r.buffer.String(), nil
+}
+
+func (r *renderer) servers() error {
+	for _, s := range r.config.Servers {
+		view := r.serverView(s)
+		for _, l := range s.Locations {
+			text, err := r.execute("location.tmpl", r.locationView(l))
+			if err != nil {
+				return fmt.Errorf("%s: %w", l.Owner, err)
+			}
+			view.Locations = append(view.Locations, fragment(text))
+		}
+		text, err := r.execute("server.tmpl", view)
+		if err != nil {
+			return fmt.Errorf("%s: %w", s.Owner, err)
+		}
+		r.serverTexts = append(r.serverTexts, fragment(text))
+	}
+	return nil
+}
+
+// upstreams writes upstreams.conf. Endpoints are in the file, so that NGINX has them when it starts
+// alone, but not in the hash: new ones reach the workers as data.
+func (r *renderer) upstreams() error {
+	hash := sha256.New()
+	for _, u := range r.config.Upstreams {
+		view := upstreamView{Name: nginx.Verbatim(u.Name), Keepalive: u.Keepalive, Settings: u.Settings}
+		bare, err := r.execute("upstream.tmpl", view)
+		if err != nil {
+			return err
+		}
+		hash.Write([]byte(bare))
+		for _, e := range u.Endpoints {
+			view.Endpoints = append(view.Endpoints, nginx.Verbatim(e))
+		}
+		text, err := r.execute("upstream.tmpl", view)
+		if err != nil {
+			return err
+		}
+		r.upstreamText.WriteString(text)
+	}
+	r.hash = hash.Sum(nil)
+	return nil
+}
+
+// files puts everything together. The configuration carries its own name, the hash of all else, so that
+// workers can report which one they run.
+func (r *renderer) files() (nginx.Files, error) {
+	pair := r.config.HTTP.DefaultCertificate
+	view := r.mainView()
+	text, err := r.execute("nginx.tmpl", view)
+	if err != nil {
+		return nginx.Files{}, err
+	}
+	sum := sha256.New()
+	for _, piece := range []string{text, string(r.hash), pair.Chain, pair.Key.Reveal()} {
+		fmt.Fprintf(sum, "%d\n%s", len(piece), piece)
+	}
+	view.Generation = hex.EncodeToString(sum.Sum(nil)[:16])
+	if text, err = r.execute("nginx.tmpl", view); err != nil {
+		return nginx.Files{}, err
+	}
+	return nginx.Files{Generation: view.Generation, List: []nginx.File{
+		{Name: "nginx.conf", Content: []byte(text)},
+		{Name: "upstreams.conf", Content: r.upstreamText.Bytes()},
+		{Name: certificateFile, Content: []byte(pair.Chain)},
+		{Name: keyFile, Content: []byte(pair.Key.Reveal()), Secret: true},
+	}}, nil
+}
+
+const (
+	certificateFile = "default.crt"
+	keyFile         = "default.key"
+)
+
+// Server writes the block of one host, as Render would.
+func (s *Set) Server(c nginx.Config, host string, o Options) (string, error) {
+	for _, server := range c.Servers {
+		if server.Name == host {
+			r := renderer{set: s.set, options: o, config: nginx.Config{HTTP: c.HTTP, Servers: []*nginx.Server{server}}}
+			if err := r.servers(); err != nil {
+				return "", err
+			}
+			return r.serverTexts[0].String(), nil
+		}
+	}
+	return "", fmt.Errorf("no host is called %q", host)
+}

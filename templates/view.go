@@ -1,0 +1,238 @@
+package templates
+
+import (
+	"strings"
+
+	"github.com/sluice-ingress/sluice/nginx"
+)
+
+// The views are what templates see, custom ones included. Fields are typed arguments and directives, or
+// plain values that the escaper quotes.
+
+// mainView is the data of nginx.tmpl and http.tmpl.
+type mainView struct {
+	Options
+	Generation      string
+	Workers         nginx.Arg
+	ShutdownTimeout nginx.Arg
+	CertificateFile nginx.Arg
+	KeyFile         nginx.Arg
+	StateFile       string
+	HSTS            string
+	NamesHashSize   int
+	NamesHashBucket int
+	Headers         nginx.Directives
+	Shared          nginx.Directives
+	Servers         []Fragment
+}
+
+func (r *renderer) mainView() mainView {
+	http := r.config.HTTP
+	size, bucket := namesHash(r.config.Servers)
+	workers := nginx.Verbatim("auto")
+	if r.options.Workers > 0 {
+		workers = nginx.Int(r.options.Workers)
+	}
+	return mainView{
+		Options:         r.options,
+		Workers:         workers,
+		ShutdownTimeout: nginx.Seconds(r.options.ShutdownTimeout),
+		CertificateFile: nginx.Verbatim(certificateFile),
+		KeyFile:         nginx.Verbatim(keyFile),
+		StateFile:       r.options.StateDir + "/state.jsonl",
+		HSTS:            http.HSTS,
+		NamesHashSize:   size,
+		NamesHashBucket: bucket,
+		Headers:         append(setHeaders("proxy", http.Headers), setHeaders("grpc", http.Headers)...),
+		Shared:          http.Shared,
+		Servers:         r.serverTexts,
+	}
+}
+
+// namesHash sizes the hash of server names so that all hosts fit: NGINX refuses to start otherwise.
+func namesHash(servers []*nginx.Server) (size, bucket int) {
+	longest, count := 0, 0
+	for _, s := range servers {
+		longest = max(longest, len(s.Name))
+		count += 1 + len(s.Aliases)
+		for _, a := range s.Aliases {
+			longest = max(longest, len(a.Name))
+		}
+	}
+	size, bucket = 1024, 64
+	for size < 2*count {
+		size *= 2
+	}
+	// An element is the name, rounded up to a pointer, with a pointer and a length; a bucket ends in a pointer.
+	for bucket < longest+3*8+8 {
+		bucket *= 2
+	}
+	return size, bucket
+}
+
+// setHeaders writes the headers of requests to backends. HTTP/2, which gRPC is spoken over, knows neither
+// Connection nor Upgrade.
+func setHeaders(module string, headers []nginx.Header) nginx.Directives {
+	var list nginx.Directives
+	for _, h := range headers {
+		if module == "grpc" && (h.Name == "Connection" || h.Name == "Upgrade") {
+			continue
+		}
+		list.Add(module+"_set_header", nginx.Verbatim(h.Name), h.Value)
+	}
+	return list
+}
+
+// serverView is the data of server.tmpl.
+type serverView struct {
+	Listen       nginx.Directives
+	Names        []nginx.Arg
+	IsDefault    bool
+	Health       bool
+	RedirectTo   *nginx.Arg
+	RedirectCode int
+	AppRoot      *nginx.Arg
+	Directives   nginx.Directives
+	Locations    []Fragment
+}
+
+func (r *renderer) serverView(s *nginx.Server) serverView {
+	v := serverView{Listen: r.listen(s.IsDefault()), IsDefault: s.IsDefault(), Directives: s.Directives, RedirectCode: r.config.HTTP.RedirectCode}
+	v.Names = append(v.Names, serverName(s.Name))
+	for _, a := range s.Aliases {
+		v.Names = append(v.Names, a.Arg())
+	}
+	if s.AppRoot != nil {
+		target := nginx.Concat(nginx.Var("scheme"), nginx.Text("://"), nginx.Var("http_host"), *s.AppRoot)
+		v.AppRoot = &target
+	}
+	if s.RedirectTo != "" {
+		target := nginx.Concat(nginx.Var("pass_access_scheme"), nginx.Text("://"+s.RedirectTo), nginx.Var("redirect_port"), nginx.Var("redirect_uri"))
+		v.RedirectTo = &target
+	}
+	v.Health = s.IsDefault()
+	for _, l := range s.Locations {
+		if l.Match == nginx.Exact && l.Path == "/healthz" {
+			v.Health = false
+		}
+	}
+	return v
+}
+
+// serverName writes a wildcard as a regular expression: an Ingress means one label by it, NGINX any number.
+func serverName(name string) nginx.Arg {
+	suffix, wildcard := strings.CutPrefix(name, "*.")
+	if !wildcard {
+		return nginx.Verbatim(name)
+	}
+	return nginx.Verbatim(`~^(?<subdomain>[\w-]+)\.` + strings.ReplaceAll(suffix, ".", `\.`) + "$")
+}
+
+func (r *renderer) listen(isDefault bool) nginx.Directives {
+	var list nginx.Directives
+	for _, port := range []struct {
+		number int
+		tls    bool
+	}{{r.options.HTTPPort, false}, {r.options.HTTPSPort, true}} {
+		addresses := []nginx.Arg{nginx.Int(port.number)}
+		if r.options.IPv6 {
+			addresses = append(addresses, nginx.Concat(nginx.Verbatim("[::]:"), nginx.Int(port.number)))
+		}
+		for _, address := range addresses {
+			args := []nginx.Arg{address}
+			if port.tls {
+				args = append(args, nginx.Verbatim("ssl"))
+			}
+			if isDefault {
+				args = append(args, nginx.Words("default_server", "reuseport", "backlog=4096")...)
+			}
+			list.Add("listen", args...)
+		}
+	}
+	return list
+}
+
+// locationView is the data of location.tmpl.
+type locationView struct {
+	Match                                                   []nginx.Arg
+	Namespace, Ingress, Service, Port, Path, Label, Backend string
+	Denied                                                  bool
+	Return                                                  *redirectView
+	ToHTTPS                                                 *redirectView
+	Rewrite                                                 *rewriteView
+	Pass                                                    nginx.Directive
+	Headers                                                 nginx.Directives
+	Body                                                    nginx.Directives
+}
+
+type redirectView struct {
+	Code   int
+	Target nginx.Arg
+}
+
+type rewriteView struct{ Pattern, Target nginx.Arg }
+
+func (r *renderer) locationView(l *nginx.Location) locationView {
+	id := l.Identity
+	v := locationView{
+		Match: matchArgs(l), Namespace: id.Namespace, Ingress: id.Ingress, Service: id.Service, Port: id.Port,
+		Path: id.Path, Label: id.Upstream, Backend: l.Upstream, Denied: l.Denied, Pass: pass(l), Body: l.Body,
+	}
+	if l.Return != nil {
+		v.Return = &redirectView{l.Return.Code, l.Return.Target}
+	}
+	if l.ToHTTPS != nil {
+		v.ToHTTPS = &redirectView{r.config.HTTP.RedirectCode, r.httpsTarget(l.ToHTTPS)}
+	}
+	if l.Rewrite != nil {
+		v.Rewrite = &rewriteView{nginx.Verbatim("(?i)" + l.Rewrite.Pattern.String()), l.Rewrite.Target}
+	}
+	if l.Headers != nil {
+		v.Headers = setHeaders(l.Protocol.Module(), nginx.MergeHeaders(r.config.HTTP.Headers, l.Headers))
+	}
+	return v
+}
+
+func matchArgs(l *nginx.Location) []nginx.Arg {
+	path := nginx.Verbatim(l.Path)
+	switch l.Match {
+	case nginx.Exact:
+		return []nginx.Arg{nginx.Verbatim("="), path}
+	case nginx.Pattern:
+		return []nginx.Arg{nginx.Verbatim("~*"), path}
+	}
+	return []nginx.Arg{path}
+}
+
+func (r *renderer) httpsTarget(to *nginx.ToHTTPS) nginx.Arg {
+	parts := []nginx.Arg{nginx.Text("https://"), nginx.Var("redirect_host")}
+	if to.WithPort {
+		parts = append(parts, nginx.Text(":"), nginx.Int(r.options.HTTPSPort))
+	}
+	uri := nginx.Var("redirect_uri")
+	if to.KeepSlash {
+		uri = nginx.Var("request_uri")
+	}
+	return nginx.Concat(append(parts, uri)...)
+}
+
+// pass sends requests to the location's upstream. What has none answers 404, but only after the checks of
+// the access phase, which a return would skip.
+func pass(l *nginx.Location) nginx.Directive {
+	if l.Upstream == "" {
+		return nginx.D("try_files", nginx.Words("/nonexistent", "=404")...)
+	}
+	schemes := map[nginx.Protocol]nginx.Arg{
+		nginx.HTTP1: nginx.Verbatim("http"), nginx.HTTPS: nginx.Verbatim("https"), nginx.AutoHTTP: nginx.Var("scheme"),
+		nginx.GRPC: nginx.Verbatim("grpc"), nginx.GRPCS: nginx.Verbatim("grpcs"),
+	}
+	return nginx.D(l.Protocol.Module()+"_pass", nginx.Concat(schemes[l.Protocol], nginx.Verbatim("://"+l.Upstream)))
+}
+
+// upstreamView is the data of upstream.tmpl.
+type upstreamView struct {
+	Name      nginx.Arg
+	Endpoints []nginx.Arg
+	Keepalive int
+	Settings  nginx.Directives
+}

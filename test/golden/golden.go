@@ -1,0 +1,240 @@
+// Package golden reads test cases that are one text file each: objects in, configuration and Problems out,
+// and requests with the answers a real NGINX has to give.
+//
+// A case is a txtar archive. Its comment says what it shows. Sections:
+//
+//	ingress.yaml, objects.yaml  objects beside those of base.yaml
+//	configmap.yaml              the controller's ConfigMap
+//	options                     lines of flag=value: default-backend-service, default-ssl-certificate
+//	want/servers/HOST           the server block of a host, without its first and last lines
+//	want/upstreams              upstreams.conf
+//	want/state                  the dynamic state, certificates left out
+//	want/problems               one line per Problem
+//	requests                    see Request
+package golden
+
+import (
+	_ "embed"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/tools/txtar"
+
+	"github.com/sluice-ingress/sluice/controller"
+	"github.com/sluice-ingress/sluice/controller/cluster"
+	"github.com/sluice-ingress/sluice/controller/translate"
+	"github.com/sluice-ingress/sluice/nginx/dynamic"
+	"github.com/sluice-ingress/sluice/templates"
+)
+
+var update = flag.Bool("update", false, "write what comes out into the cases")
+
+//go:embed base.yaml
+var base []byte
+
+// Case is one test case.
+type Case struct {
+	Path     string
+	Archive  *txtar.Archive
+	Objects  cluster.Objects
+	Notes    []cluster.Note
+	Options  controller.Options
+	Requests []Request
+}
+
+// Now is the time in all cases.
+var Now = time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
+
+// Render are the options with which cases are rendered.
+var Render = templates.Options{
+	StateDir: "/run/sluice", LuaDir: "/etc/nginx/lua", Workers: 2, Connections: 1024, OpenFiles: 4096,
+	Modules: []string{
+		"/usr/lib/nginx/modules/ndk_http_module.so", "/usr/lib/nginx/modules/ngx_http_lua_module.so",
+		"/usr/lib/nginx/modules/ngx_http_headers_more_filter_module.so",
+	},
+	ShutdownTimeout: 10 * time.Second, AccessLog: "/var/log/nginx/access.log", ErrorLog: "/var/log/nginx/error.log",
+	HTTPPort: 8080, HTTPSPort: 8443,
+}
+
+// Files lists the cases below a directory.
+func Files(t testing.TB, dir string) []string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "*.txtar"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no cases in %s (%v)", dir, err)
+	}
+	return files
+}
+
+// Load reads a case.
+func Load(t testing.TB, path string) Case {
+	t.Helper()
+	archive, err := txtar.ParseFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	set, err := templates.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := Case{Path: path, Archive: archive, Options: controller.Options{
+		Translate: translate.Options{ReportUnclaimed: true, SelfSigned: SelfSigned, Selection: cluster.Selection{WithoutClass: true}},
+		Render:    Render, Templates: set,
+	}}
+	c.add(t, "base.yaml", base)
+	for _, f := range archive.Files {
+		switch {
+		case f.Name == "configmap.yaml":
+			c.Options.Translate.ConfigMap = cluster.Name{Namespace: "ingress-nginx", Name: "controller"}
+			c.add(t, f.Name, f.Data)
+		case strings.HasSuffix(f.Name, ".yaml"):
+			c.add(t, f.Name, f.Data)
+		case f.Name == "options":
+			c.options(t, string(f.Data))
+		case f.Name == "requests":
+			if c.Requests, err = parseRequests(string(f.Data)); err != nil {
+				t.Fatalf("%s: %v", path, err)
+			}
+		case !strings.HasPrefix(f.Name, "want/"):
+			t.Fatalf("%s: section %s is unknown", path, f.Name)
+		}
+	}
+	return c
+}
+
+func (c *Case) add(t testing.TB, name string, data []byte) {
+	objects, notes := cluster.Decode(name, data)
+	c.Objects = c.Objects.Merge(objects)
+	c.Notes = append(c.Notes, notes...)
+	if name == "base.yaml" && len(notes) > 0 {
+		t.Fatalf("base.yaml: %v", notes)
+	}
+}
+
+func (c *Case) options(t testing.TB, text string) {
+	for _, line := range strings.Fields(text) {
+		key, value, _ := strings.Cut(line, "=")
+		namespace, name, _ := strings.Cut(value, "/")
+		switch key {
+		case "default-backend-service":
+			c.Options.Translate.DefaultBackend = cluster.Name{Namespace: namespace, Name: name}
+		case "default-ssl-certificate":
+			c.Options.Translate.DefaultSecret = cluster.Name{Namespace: namespace, Name: name}
+		default:
+			t.Fatalf("%s: option %s is unknown", c.Path, key)
+		}
+	}
+}
+
+// Snapshot returns the objects of the case.
+func (c Case) Snapshot() cluster.Snapshot {
+	s := cluster.FromObjects(c.Objects)
+	s.Notes, s.Now = c.Notes, Now
+	return s
+}
+
+// Plan plans the case.
+func (c Case) Plan(t testing.TB) controller.Plan {
+	t.Helper()
+	plan, err := c.Options.Plan(c.Snapshot())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return plan
+}
+
+// Check compares what comes out with the case's want sections, or writes them with -update.
+func (c Case) Check(t *testing.T) {
+	t.Helper()
+	plan := c.Plan(t)
+	if !slices.ContainsFunc(c.Archive.Files, func(f txtar.File) bool { return f.Name == "want/problems" }) {
+		c.Archive.Files = append(c.Archive.Files, txtar.File{Name: "want/problems"})
+		if !*update && len(plan.Problems) > 0 {
+			t.Errorf("there are Problems:\n%s", problems(plan))
+		}
+	}
+	for i := range c.Archive.Files {
+		f := &c.Archive.Files[i]
+		what, is := strings.CutPrefix(f.Name, "want/")
+		if !is {
+			continue
+		}
+		got := c.section(t, plan, what)
+		if *update {
+			f.Data = []byte(got)
+		} else if diff := cmp.Diff(strings.Split(string(f.Data), "\n"), strings.Split(got, "\n")); diff != "" {
+			t.Errorf("%s differs (-want +got); go test -update writes it:\n%s", f.Name, diff)
+		}
+	}
+	if *update {
+		c.write(t)
+	}
+}
+
+func (c Case) write(t *testing.T) {
+	c.Archive.Files = slices.DeleteFunc(c.Archive.Files, func(f txtar.File) bool {
+		return f.Name == "want/problems" && len(f.Data) == 0
+	})
+	if err := os.WriteFile(c.Path, txtar.Format(c.Archive), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (c Case) section(t *testing.T, plan controller.Plan, what string) string {
+	switch host, isServer := strings.CutPrefix(what, "servers/"); {
+	case isServer:
+		text, err := c.Options.Templates.Server(plan.Config, host, c.Options.Render)
+		if err != nil {
+			return err.Error() + "\n"
+		}
+		return dedent(text)
+	case what == "upstreams":
+		text, _ := plan.Files.Get("upstreams.conf")
+		return string(text)
+	case what == "state":
+		return state(t, plan.Dynamic)
+	case what == "problems":
+		return problems(plan)
+	}
+	t.Fatalf("%s: section want/%s is unknown", c.Path, what)
+	return ""
+}
+
+// dedent drops the lines of the server block that every server has, and the indent.
+func dedent(text string) string {
+	var out []string
+	for _, line := range strings.Split(strings.Trim(text, "\n"), "\n") {
+		line = strings.TrimPrefix(line, "        ")
+		if strings.HasPrefix(line, "listen ") || line == "    server {" || line == "    }" || line == "" {
+			continue
+		}
+		out = append(out, line)
+	}
+	return strings.Join(out, "\n") + "\n"
+}
+
+func problems(plan controller.Plan) string {
+	var b strings.Builder
+	for _, p := range plan.Problems {
+		fmt.Fprintf(&b, "%s %s\n  %s\n  %s: %s\n", p.Severity, p.Object, p.Field, p.Reason, p.Message)
+	}
+	return b.String()
+}
+
+func state(t *testing.T, s dynamic.State) string {
+	update := dynamic.Full(s, 1)
+	update.Certificates, update.Settings = nil, nil
+	text, err := json.MarshalIndent(update, "", "  ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text) + "\n"
+}

@@ -1,0 +1,143 @@
+package golden
+
+import (
+	"bufio"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+)
+
+// Request is a request of a case with what must come back. In a case it is a block of lines:
+//
+//	GET https://web.example.com/a?b     method and URL; the path is sent as it stands
+//	> X-Sent: value                     request headers; "> body TEXT" a body; "> body-size N" a body of N bytes;
+//	                                    "> from ADDRESS" the client's address; "> times N" send it N times
+//	< 200                               status
+//	< Location: value                   response header; "< Name:" must be absent; "< body TEXT" is contained
+//	^ service echo                      what the pod saw: service, path, method, host, tls yes, or "^ none"
+//	^ X-Seen: value                     a header the pod saw; "^ Name:" must be absent
+type Request struct {
+	Line   int
+	Method string
+	URL    *url.URL
+	Target string // path and query as written
+	Header http.Header
+	Body   string
+	From   string
+	Times  int
+
+	Status     int
+	WantHeader []Pair
+	WantBody   string
+	NoUpstream bool
+	Upstream   []Pair // lower-case words without colon, or header names
+}
+
+// Pair is a name with the value it must have; an empty value means absent.
+type Pair struct {
+	Name, Value string
+	IsHeader    bool
+}
+
+func parseRequests(text string) ([]Request, error) {
+	var list []Request
+	scanner := bufio.NewScanner(strings.NewReader(text))
+	for n := 1; scanner.Scan(); n++ {
+		line := strings.TrimSpace(scanner.Text())
+		if line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		var err error
+		switch mark, rest, _ := strings.Cut(line, " "); mark {
+		case ">", "<", "^":
+			if len(list) == 0 {
+				return nil, fmt.Errorf("requests, line %d: no request stands before it", n)
+			}
+			err = list[len(list)-1].read(mark, rest)
+		default:
+			var r Request
+			r, err = newRequest(mark, rest)
+			r.Line = n
+			list = append(list, r)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("requests, line %d: %w", n, err)
+		}
+	}
+	for _, r := range list {
+		if r.Status == 0 {
+			return nil, fmt.Errorf("requests, line %d: no status is expected", r.Line)
+		}
+	}
+	return list, nil
+}
+
+func newRequest(method, address string) (Request, error) {
+	scheme, rest, ok := strings.Cut(address, "://")
+	if !ok {
+		return Request{}, fmt.Errorf("%q is not a request", method+" "+address)
+	}
+	host, path, _ := strings.Cut(rest, "/")
+	u := &url.URL{Scheme: scheme, Host: host}
+	return Request{Method: method, URL: u, Target: "/" + path, Header: http.Header{}, Times: 1}, nil
+}
+
+func (r *Request) read(mark, rest string) error {
+	name, value, isHeader := strings.Cut(rest, ":")
+	if strings.Contains(name, " ") {
+		isHeader = false
+	}
+	value = strings.TrimSpace(value)
+	if !isHeader {
+		name, value, _ = strings.Cut(rest, " ")
+	}
+	switch mark {
+	case ">":
+		return r.readSent(name, value, isHeader)
+	case "<":
+		return r.readAnswer(name, value, isHeader)
+	}
+	if rest == "none" {
+		r.NoUpstream = true
+		return nil
+	}
+	r.Upstream = append(r.Upstream, Pair{name, value, isHeader})
+	return nil
+}
+
+func (r *Request) readSent(name, value string, isHeader bool) error {
+	var err error
+	switch {
+	case isHeader:
+		r.Header.Add(name, value)
+	case name == "body":
+		r.Body = value
+	case name == "body-size":
+		var n int
+		n, err = strconv.Atoi(value)
+		r.Body = strings.Repeat("x", n)
+	case name == "from":
+		r.From = value
+	case name == "times":
+		r.Times, err = strconv.Atoi(value)
+	default:
+		err = fmt.Errorf("%q is not known", name)
+	}
+	return err
+}
+
+func (r *Request) readAnswer(name, value string, isHeader bool) error {
+	if isHeader {
+		r.WantHeader = append(r.WantHeader, Pair{name, value, true})
+		return nil
+	}
+	if name == "body" {
+		r.WantBody = value
+		return nil
+	}
+	var err error
+	r.Status, err = strconv.Atoi(name)
+	return err
+}

@@ -1,0 +1,91 @@
+// Package pods plays the pods behind Services in tests: HTTP servers on loopback addresses that say what
+// they were asked.
+//
+// Query parameters ask for behaviour: __status=503, __delay=1s, __size=N, __header=Name:Value.
+package pods
+
+import (
+	"crypto/tls"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Echo is what a pod says it saw.
+type Echo struct {
+	Service string      `json:"service"`
+	Pod     string      `json:"pod"`
+	Method  string      `json:"method"`
+	Path    string      `json:"path"` // the request target as sent
+	Host    string      `json:"host"`
+	Proto   string      `json:"proto"`
+	TLS     bool        `json:"tls"`
+	SNI     string      `json:"sni"`
+	Body    int         `json:"body"`
+	Header  http.Header `json:"header"`
+}
+
+// Start serves on the address until the test ends. With a certificate it speaks TLS; HTTP/2 is spoken to
+// whoever asks, in the clear too.
+func Start(t testing.TB, address, service string, certificate *tls.Certificate) {
+	t.Helper()
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		t.Fatalf("start a pod: %v", err)
+	}
+	server := &http.Server{Handler: handler(address, service), ReadHeaderTimeout: time.Minute}
+	server.Protocols = new(http.Protocols)
+	server.Protocols.SetHTTP1(true)
+	server.Protocols.SetHTTP2(true)
+	server.Protocols.SetUnencryptedHTTP2(true)
+	if certificate != nil {
+		server.TLSConfig = &tls.Config{Certificates: []tls.Certificate{*certificate}}
+	}
+	go func() {
+		if certificate != nil {
+			_ = server.ServeTLS(listener, "", "")
+			return
+		}
+		_ = server.Serve(listener)
+	}()
+	t.Cleanup(func() { server.Close() })
+}
+
+func handler(address, service string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.Copy(io.Discard, r.Body)
+		query := r.URL.Query()
+		if d, err := time.ParseDuration(query.Get("__delay")); err == nil {
+			time.Sleep(d)
+		}
+		for _, h := range query["__header"] {
+			name, value, _ := strings.Cut(h, ":")
+			w.Header().Add(name, value)
+		}
+		echo := Echo{
+			Service: service, Pod: address, Method: r.Method, Path: r.RequestURI, Host: r.Host, Proto: r.Proto,
+			TLS: r.TLS != nil, Body: int(body), Header: r.Header,
+		}
+		if r.TLS != nil {
+			echo.SNI = r.TLS.ServerName
+		}
+		status := http.StatusOK
+		if n, err := strconv.Atoi(query.Get("__status")); err == nil {
+			status = n
+		}
+		if n, err := strconv.Atoi(query.Get("__size")); err == nil {
+			w.WriteHeader(status)
+			fmt.Fprint(w, strings.Repeat("x", n))
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(status)
+		_ = json.NewEncoder(w).Encode(echo)
+	})
+}
