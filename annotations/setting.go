@@ -281,6 +281,12 @@ func invalid(key, text string, setting AnySetting, err error) Finding {
 	return Finding{Key: key, Reason: InvalidValue, Message: fmt.Sprintf("%s is not %s: %s", printable(text), setting.kindName(), err)}
 }
 
+// With returns the values with the lookups of others, which are of the same ConfigMap but a later moment.
+func (v Values) With(others Values) Values {
+	v.Lookup = others.Lookup
+	return v
+}
+
 // WithoutRedirects returns the values without those that redirect or rewrite requests.
 func (v Values) WithoutRedirects() Values {
 	own := maps.Clone(v.own)

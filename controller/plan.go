@@ -15,6 +15,7 @@ type Options struct {
 	Translate translate.Options
 	Render    templates.Options
 	Templates *templates.Set
+	Memory    *templates.Memory // makes later plans cheaper; may be nil
 }
 
 // Plan is everything we would do for one snapshot. Making one touches nothing.
@@ -32,7 +33,7 @@ type Plan struct {
 // An error means that our own templates, or a custom one, cannot write the configuration.
 func (o Options) Plan(s cluster.Snapshot) (Plan, error) {
 	r := translate.Translate(s, o.Translate)
-	files, err := o.Templates.Render(r.Config, o.Render)
+	files, err := o.Templates.Render(r.Config, o.Render, o.Memory)
 	return Plan{
 		Files: files, Dynamic: r.State, Problems: r.Problems, Good: r.Good,
 		Certificates: r.Certificates, Config: r.Config, Ingresses: r.Ingresses,

@@ -45,7 +45,6 @@ func TestEachPlaceHasItsEscaper(t *testing.T) {
 		{`a {{with .}}{{.}}{{end}};`, &[]nginx.Arg{nginx.Var("host")}[0], `a $host;`},
 		{`a {{.}};`, []nginx.Arg{nginx.Text("b c"), nginx.Int(1)}, `a "b c" 1;`},
 		{`a {{.}};`, []nginx.Arg{}, `a ;`},
-		{`a {{.}} {{len .}};`, uint16(65535), ``},
 		{`a {{.}};`, uint16(65535), `a 65535;`},
 		{`a {{.}};`, int64(-1), `a -1;`},
 		{"a\n{{.}}\n;", "#", "a\n\"#\"\n;"},
@@ -54,7 +53,6 @@ func TestEachPlaceHasItsEscaper(t *testing.T) {
 		{`{{$x := .}}a {{$x}};{{$x = "y"}}`, "x;", `a "x;";`},
 		{`a{{range .}} {{.}}{{end}};`, []string{"x", ";"}, `a x ";";`},
 		{`a {{range .}}{{.}} {{else}}none{{end}};`, []string{"x", ";"}, `a x ";" ;`},
-		{`a{{if .}} {{.}}{{end}} {};`, "{", ``},
 		{`a{{if .}} {{.}}{{end}} {}`, "{", `a "{" {}`},
 		{`a{{if .}} {{.}}{{end}} {}`, "", `a {}`},
 		{`{{if .}}a{{else}}b{{end}}_c {{.}};`, ";", `a_c ";";`},
@@ -64,7 +62,6 @@ func TestEachPlaceHasItsEscaper(t *testing.T) {
 		{`a {{.}}abc;`, nginx.Verbatim("x"), `a xabc;`},
 		{`a {{.}}{{.}};`, "x", `a xx;`},
 		{`a {{.}}{{if .}}y{{end}};`, "x", `a xy;`},
-		{`a {{if .}}{{.}}{{end}}{};`, "x", ``},
 		{`a $proxy_{{.}}_x;`, "host_1", `a $proxy_host_1_x;`},
 		{`a ${proxy_{{.}}};`, 1, `a ${proxy_1};`},
 		{`a $1{{.}};`, "a-b", `a $1a-b;`},
@@ -99,12 +96,6 @@ func TestEachPlaceHasItsEscaper(t *testing.T) {
 		{`{{define "x"}}a {{.}};{{end}}b { {{template "x" .}} {{block "y" .}}c "{{.}}";{{end}} }`, `"`, `b { a "\""; c "\""; }`},
 	} {
 		got, err := render(test.text, test.data)
-		if test.want == "" {
-			if err == nil {
-				t.Errorf("%s with %q gives %q, want an error", test.text, test.data, got)
-			}
-			continue
-		}
 		if err != nil || got != test.want {
 			t.Errorf("%s with %q gives\n%s, want\n%s, error %v", test.text, test.data, got, test.want, err)
 		}
@@ -162,46 +153,44 @@ func TestWhatCannotBePrinted(t *testing.T) {
 
 func TestTemplatesThatAreRefused(t *testing.T) {
 	for text, want := range map[string]string{
-		"a;\n# {{.}}\n":                            "2:4: {{.}}: data cannot stand in a comment",
-		"a; # x":                                   "1:6: the template ends in a comment",
-		"a":                                        "the template ends in a word of a",
-		"a {":                                      "the template ends between directives at depth 1",
-		"a 'b":                                     "the template ends in single quotes of a",
-		"a;\n}":                                    "2:0: unexpected }",
-		"a b }":                                    "unexpected end",
-		";":                                        "unexpected ;",
-		"{ }":                                      "unexpected {",
-		`a "b"c;`:                                  `unexpected 'c' after a word that has ended`,
-		"a \\{{.}};":                               "after a backslash",
-		`a "\{{.}}";`:                              "after a backslash",
-		`a "b"{{.}};`:                              "leave a blank",
-		"a${{.}};":                                 "cannot be part of a directive's name",
-		"a_{{.}} b;":                               "cannot be part of a directive's name",
-		`"{{.}}" b;`:                               "cannot be part of a directive's name",
-		"a ${{.}};":                                "cannot choose a variable",
-		"a ${{{.}}};":                              "cannot choose a variable",
-		`a "\${{.}}";`:                             "cannot choose a variable",
-		"map $a $b { x{{.}} 1; }":                  "or of a key",
-		"map $a $b { {{.}}x 1; }":                  "has to be all of it",
-		"map $a $b { {{.}}{{.}} 1; }":              "or of a key",
-		"map $a $b { a { } }":                      "unexpected { in a table",
-		`map $a $b { {{template "x"}} }`:           "",
-		`content_by_lua "x({{.}})";`:               "cannot be part of a program",
-		`{{if .}}a{{else}}b_by_lua{{end}} {{.}};`:  "cannot be part of a program",
-		`a{{if .}}_by_lua{{end}} '{{.}}';`:         "cannot be part of a program",
-		`x_by_lua_block { {{.}} }`:                 "cannot be part of Lua source",
-		`"x_by_lua_block" { {{.}} }`:               "cannot be part of Lua source",
-		`x_by_lua_block { f({ a = {{.}} }) }`:      "cannot be part of Lua source",
-		`x_by_lua_block { "a{{.}}" }`:              "cannot be part of Lua source",
-		`x_by_lua_block { '{{.}}' }`:               "cannot be part of Lua source",
-		`x_by_lua_block { "{{.}}a" }`:              `unexpected 'a'`,
-		`x_by_lua_block { "{{.}}{{.}}" }`:          "cannot be part of Lua source",
-		`x_by_lua_block { "\"{{.}}" }`:             "cannot be part of Lua source",
-		"x_by_lua_block { -- \"{{.}}\"\n }":        "cannot be part of Lua source",
-		`x_by_lua_block { [[ "{{.}}" ]] }`:         "long brackets",
-		"x_by_lua_block { --[==[ \n\"{{.}}\" ]] }": "long brackets",
-		`x_by_lua_block { "}" }`:                   "put such code in a file",
-		`x_by_lua_block { '\{' }`:                  "put such code in a file",
+		"a;\n# {{.}}\n":               "2:4: {{.}}: data cannot stand in a comment",
+		"a; # x":                      "1:6: the template ends in a comment",
+		"a":                           "the template ends in a word of a",
+		"a {":                         "the template ends between directives at depth 1",
+		"a 'b":                        "the template ends in single quotes of a",
+		"a;\n}":                       "2:0: unexpected }",
+		"a b }":                       "unexpected }",
+		";":                           "unexpected ;",
+		"{ }":                         "unexpected {",
+		`a "b"c;`:                     `unexpected 'c' after a word that has ended`,
+		"a \\{{.}};":                  "after a backslash",
+		`a "\{{.}}";`:                 "after a backslash",
+		`a "b"{{.}};`:                 "leave a blank",
+		"a${{.}};":                    "cannot be part of a directive's name",
+		"a_{{.}} b;":                  "cannot be part of a directive's name",
+		`"{{.}}" b;`:                  "cannot be part of a directive's name",
+		"a ${{.}};":                   "cannot choose a variable",
+		`a "\${{.}}";`:                "cannot choose a variable",
+		"map $a $b { x{{.}} 1; }":     "or of a key",
+		"map $a $b { {{.}}x 1; }":     "has to be all of it",
+		"map $a $b { {{.}}{{.}} 1; }": "has to be all of it",
+		"map $a $b { a { } }":         "unexpected { in a table",
+		`content_by_lua "x({{.}})";`:  "cannot be part of a program",
+		`{{if .}}a{{else}}b_by_lua{{end}} {{.}};`:                    "cannot be part of a program",
+		`a{{if .}}_by_lua{{end}} '{{.}}';`:                           "cannot be part of a program",
+		`x_by_lua_block { {{.}} }`:                                   "cannot be part of Lua source",
+		`"x_by_lua_block" { {{.}} }`:                                 "cannot be part of Lua source",
+		`x_by_lua_block { f({ a = {{.}} }) }`:                        "cannot be part of Lua source",
+		`x_by_lua_block { "a{{.}}" }`:                                "cannot be part of Lua source",
+		`x_by_lua_block { '{{.}}' }`:                                 "cannot be part of Lua source",
+		`x_by_lua_block { "{{.}}a" }`:                                `unexpected 'a'`,
+		`x_by_lua_block { "{{.}}{{.}}" }`:                            "cannot be part of Lua source",
+		`x_by_lua_block { "\"{{.}}" }`:                               "cannot be part of Lua source",
+		"x_by_lua_block { -- \"{{.}}\"\n }":                          "cannot be part of Lua source",
+		`x_by_lua_block { [[ "{{.}}" ]] }`:                           "long brackets",
+		"x_by_lua_block { --[==[ \n\"{{.}}\" ]] }":                   "long brackets",
+		`x_by_lua_block { "}" }`:                                     "put such code in a file",
+		`x_by_lua_block { '\{' }`:                                    "put such code in a file",
 		`{{if .}}x_by_lua_block{{else}}a{{end}} { `:                  "depends on a condition",
 		`{{if .}}map{{else}}server{{end}} $a { {{.}} 1; }`:           "depends on a condition",
 		"{{if .}}a{{end}};":                                          "{{.}} ends in a word of a at depth 0, but otherwise between directives",
@@ -225,7 +214,7 @@ func TestTemplatesThatAreRefused(t *testing.T) {
 		"{{range .}}{{if .}}{{continue}}{{end}}{{end}}":              "{{continue}} is not supported",
 		`{{define "x"}}a;{{end}}b {{template "x"}};`:                 "between directives only",
 		`{{define "x"}}a;{{end}}map $a $b { {{template "x"}} }`:      "between directives only",
-		`{{define "x"}}a{{end}}{{template "x"}};`:                    "the template ends in a word of a",
+		`{{define "x"}}a{{end}}{{template "x"}}`:                     "the template ends in a word of a",
 		`{{template "x"}}`:                                           "there is no such template",
 		`a {{.Key.Reveal}};`:                                         "a secret has no place",
 		`{{$x := .Key}}{{$y := $x.Reveal}}a {{$y}};`:                 "a secret has no place",
@@ -239,7 +228,7 @@ func TestTemplatesThatAreRefused(t *testing.T) {
 	} {
 		if _, err := parse(map[string]string{"t.tmpl": text}); err == nil {
 			t.Errorf("%s is loaded", text)
-		} else if want = strings.Replace(want, "unexpected end", "unexpected }", 1); !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "t.tmpl:") {
+		} else if !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "t.tmpl:") {
 			t.Errorf("%s: %v, want %s", text, err, want)
 		}
 	}
@@ -320,7 +309,7 @@ var shapes = []string{
 	`a "{{range .L}}{{.}}$x{{end}}";`, `a{{if .T}} {{.S}}{{else}} "{{.S}}"{{end}} {{.S}};`, `a {{if .T}}{{.S}}{{end}};`,
 	`a {{.S}}{{if .T}}x{{end}};`, `{{if .T}}a{{else}}b{{end}}_c {{.S}} { {{range .L}}d {{.}}; {{end}} }`, `a b;{{/* c */}} # d
 c {{.S}} # e
-f;`, `x_by_lua_block { f("{{.S}}") } a {{.S}};`, `a {{.S | upper | lower}} {{printf "%s" .S}};`, `{{with .S}}a {{.}};{{end}}`,
+f;`, `x_by_lua_block { f("{{.S}}") } a {{.S}};`, `a {{.S | toString}} {{printf "%s" .S}};`, `{{with .S}}a {{.}};{{end}}`,
 	`{{$x := .S}}{{range $i, $y := .L}}a {{$x}} {{$y}} {{$i}};{{end}}`, `a [{{.S}}] ({{.S}}) !{{.S}};`,
 }
 
@@ -341,15 +330,19 @@ func dataOf(s string, condition bool, length int) shapeData {
 }
 
 // replaced is the list with the marker in its words replaced by the text as NGINX is to read it.
-func replaced(list []nginx.Parsed, s string) []nginx.Parsed {
+// In the keys of tables no variable is expanded.
+func replaced(list []nginx.Parsed, s string, inTable bool) []nginx.Parsed {
 	inert := nginx.Text(s).Value()
 	var out []nginx.Parsed
 	for _, d := range list {
 		words := make([]string, len(d.Words))
 		for i, w := range d.Words {
 			words[i] = strings.ReplaceAll(w, marker, inert)
+			if i == 0 && inTable {
+				words[i] = strings.ReplaceAll(w, marker, s)
+			}
 		}
-		inner := replaced(d.Block, s)
+		inner := replaced(d.Block, s, d.Name() == "map" || d.Name() == "geo" || d.Name() == "split_clients")
 		if d.Block != nil && inner == nil {
 			inner = []nginx.Parsed{}
 		}
@@ -377,7 +370,7 @@ func checkShape(t *testing.T, set *template.Template, shape, s string, condition
 	if err != nil {
 		t.Fatalf("%q with %q gives %q: %v", shape, s, hostile.String(), err)
 	}
-	if wanted := replaced(want, s); len(got) != len(wanted) || len(got) > 0 && !reflect.DeepEqual(got, wanted) {
+	if wanted := replaced(want, s, false); len(got) != len(wanted) || len(got) > 0 && !reflect.DeepEqual(got, wanted) {
 		t.Fatalf("%q with %q gives %q,\nread as %+v,\nwant    %+v", shape, s, hostile.String(), got, wanted)
 	}
 }
@@ -405,9 +398,6 @@ func FuzzEscape(f *testing.F) {
 			return // {{with}} tells it from the marker
 		}
 		for i, set := range sets {
-			if strings.Contains(shapes[i], "upper") && strings.ToLower(strings.ToUpper(s)) != s {
-				continue
-			}
 			for n := range 3 {
 				checkShape(t, set, shapes[i], s, n > 0, n)
 			}

@@ -12,6 +12,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"maps"
+	"slices"
 	"text/template"
 	"time"
 
@@ -52,8 +53,8 @@ type Options struct {
 	LuaDir          string
 	Modules         []string // files of dynamic modules
 	Workers         int      // worker processes; 0 is one per CPU of the machine
-	Connections     int // per worker
-	OpenFiles       int // per worker
+	Connections     int      // per worker
+	OpenFiles       int      // per worker
 	ShutdownTimeout time.Duration
 	AccessLog       string
 	ErrorLog        string
@@ -62,9 +63,13 @@ type Options struct {
 	IPv6            bool
 }
 
-// Render writes a configuration.
-func (s *Set) Render(c nginx.Config, o Options) (nginx.Files, error) {
-	r := renderer{set: s.set, options: o, config: c}
+// Render writes a configuration. Memory makes later calls cheaper; it may be nil.
+func (s *Set) Render(c nginx.Config, o Options, m *Memory) (nginx.Files, error) {
+	if m == nil {
+		m = NewMemory()
+	}
+	m.begin(s, o, c.HTTP)
+	r := renderer{set: s.set, options: o, config: c, memory: m}
 	if err := r.servers(); err != nil {
 		return nginx.Files{}, err
 	}
@@ -79,9 +84,10 @@ type renderer struct {
 	set     *template.Template
 	options Options
 	config  nginx.Config
+	memory  *Memory
 	buffer  bytes.Buffer
 
-	serverTexts  []Fragment
+	serverTexts  []string
 	upstreamText bytes.Buffer
 	hash         []byte // of upstreams without their endpoints
 }
@@ -97,21 +103,30 @@ func (r *renderer) execute(name string, data any) (string, error) {
 
 func (r *renderer) servers() error {
 	for _, s := range r.config.Servers {
-		view := r.serverView(s)
-		for _, l := range s.Locations {
-			text, err := r.execute("location.tmpl", r.locationView(l))
-			if err != nil {
-				return fmt.Errorf("%s: %w", l.Owner, err)
+		text, known := r.memory.servers[s]
+		if !known {
+			var err error
+			if text, err = r.server(s); err != nil {
+				return fmt.Errorf("%s: %w", s.Owner, err)
 			}
-			view.Locations = append(view.Locations, fragment(text))
 		}
-		text, err := r.execute("server.tmpl", view)
-		if err != nil {
-			return fmt.Errorf("%s: %w", s.Owner, err)
-		}
-		r.serverTexts = append(r.serverTexts, fragment(text))
+		r.memory.newServers[s] = text
+		r.serverTexts = append(r.serverTexts, text.text)
 	}
 	return nil
+}
+
+func (r *renderer) server(s *nginx.Server) (Fragment, error) {
+	view := r.serverView(s)
+	for _, l := range s.Locations {
+		text, err := r.execute("location.tmpl", r.locationView(l))
+		if err != nil {
+			return Fragment{}, fmt.Errorf("%s: %w", l.Owner, err)
+		}
+		view.Locations = append(view.Locations, fragment(text))
+	}
+	text, err := r.execute("server.tmpl", view)
+	return fragment(text), err
 }
 
 // upstreams writes upstreams.conf. Endpoints are in the file, so that NGINX has them when it starts
@@ -119,23 +134,33 @@ func (r *renderer) servers() error {
 func (r *renderer) upstreams() error {
 	hash := sha256.New()
 	for _, u := range r.config.Upstreams {
-		view := upstreamView{Name: nginx.Verbatim(u.Name), Keepalive: u.Keepalive, Settings: u.Settings}
-		bare, err := r.execute("upstream.tmpl", view)
-		if err != nil {
-			return err
+		known := r.memory.upstreams[u.Name]
+		if known.bare == "" || known.keepalive != u.Keepalive || len(u.Settings) > 0 || !slices.Equal(known.endpoints, u.Endpoints) {
+			var err error
+			if known, err = r.upstream(u); err != nil {
+				return fmt.Errorf("upstream %s: %w", u.Name, err)
+			}
 		}
-		hash.Write([]byte(bare))
-		for _, e := range u.Endpoints {
-			view.Endpoints = append(view.Endpoints, nginx.Verbatim(e))
-		}
-		text, err := r.execute("upstream.tmpl", view)
-		if err != nil {
-			return err
-		}
-		r.upstreamText.WriteString(text)
+		r.memory.newUpstreams[u.Name] = known
+		hash.Write([]byte(known.bare))
+		r.upstreamText.WriteString(known.text)
 	}
 	r.hash = hash.Sum(nil)
 	return nil
+}
+
+func (r *renderer) upstream(u *nginx.Upstream) (rememberedUpstream, error) {
+	made := rememberedUpstream{keepalive: u.Keepalive, endpoints: u.Endpoints}
+	view := upstreamView{Name: nginx.Verbatim(u.Name), Keepalive: u.Keepalive, Settings: u.Settings}
+	var err error
+	if made.bare, err = r.execute("upstream.tmpl", view); err != nil {
+		return made, err
+	}
+	for _, e := range u.Endpoints {
+		view.Endpoints = append(view.Endpoints, nginx.Verbatim(e))
+	}
+	made.text, err = r.execute("upstream.tmpl", view)
+	return made, err
 }
 
 // files puts everything together. The configuration carries its own name, the hash of all else, so that
@@ -172,11 +197,9 @@ const (
 func (s *Set) Server(c nginx.Config, host string, o Options) (string, error) {
 	for _, server := range c.Servers {
 		if server.Name == host {
-			r := renderer{set: s.set, options: o, config: nginx.Config{HTTP: c.HTTP, Servers: []*nginx.Server{server}}}
-			if err := r.servers(); err != nil {
-				return "", err
-			}
-			return r.serverTexts[0].String(), nil
+			r := renderer{set: s.set, options: o, config: nginx.Config{HTTP: c.HTTP}}
+			text, err := r.server(server)
+			return text.String(), err
 		}
 	}
 	return "", fmt.Errorf("no host is called %q", host)

@@ -23,7 +23,7 @@ type mainView struct {
 	NamesHashBucket int
 	Headers         nginx.Directives
 	Shared          nginx.Directives
-	Servers         []Fragment
+	Servers         Fragment
 }
 
 func (r *renderer) mainView() mainView {
@@ -45,7 +45,7 @@ func (r *renderer) mainView() mainView {
 		NamesHashBucket: bucket,
 		Headers:         append(setHeaders("proxy", http.Headers), setHeaders("grpc", http.Headers)...),
 		Shared:          http.Shared,
-		Servers:         r.serverTexts,
+		Servers:         fragment(strings.Join(r.serverTexts, "\n")),
 	}
 }
 

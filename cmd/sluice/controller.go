@@ -24,6 +24,7 @@ import (
 	"github.com/sluice-ingress/sluice/controller/selfsigned"
 	"github.com/sluice-ingress/sluice/nginx/dynamic"
 	"github.com/sluice-ingress/sluice/nginx/supervisor"
+	"github.com/sluice-ingress/sluice/templates"
 )
 
 // controllerFlags are the flags of the daemon.
@@ -136,7 +137,7 @@ func daemonOptions(f controllerFlags) (controller.Options, error) {
 		return controller.Options{}, err
 	}
 	translation.Settings = surroundings()
-	return controller.Options{Translate: translation, Render: f.processFlags.options()}, nil
+	return controller.Options{Translate: translation, Render: f.processFlags.options(), Memory: templates.NewMemory()}, nil
 }
 
 // surroundings reads what workers need to resolve names. Without a readable resolv.conf no name resolves.

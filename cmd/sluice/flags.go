@@ -34,7 +34,7 @@ func (f *selectionFlags) register(flags *pflag.FlagSet) {
 
 // options makes the options for objects out of manifests.
 func (f *selectionFlags) options() (translate.Options, error) {
-	o := translate.Options{Selection: f.selection, AnnotationsPrefix: f.prefix, ReportUnclaimed: true, Pairs: translate.NewPairs()}
+	o := translate.Options{Selection: f.selection, AnnotationsPrefix: f.prefix, ReportUnclaimed: true, Memory: translate.NewMemory()}
 	o.Selection.ClassesOptional = true
 	for flag, target := range map[string]*cluster.Name{
 		"configmap": &o.ConfigMap, "default-backend-service": &o.DefaultBackend, "default-ssl-certificate": &o.DefaultSecret,

@@ -56,7 +56,7 @@ func (t *translator) backend(i *ingress, ref *networkingv1.IngressServiceBackend
 	}
 	if b.problem != nil {
 		t.problem(Problem{
-			Object: i.object(), Field: field + b.problem.field, Severity: b.problem.severity,
+			Object: i.object(), Field: field + ".service" + b.problem.field, Severity: b.problem.severity,
 			Reason: b.problem.reason, Message: b.problem.message,
 		})
 	}

@@ -21,7 +21,6 @@ func (t *translator) finish() {
 	}
 	t.result.Problems.Sort()
 	slices.SortFunc(t.result.Certificates, func(a, b CertificateUse) int { return cmp.Compare(a.Host, b.Host) })
-	t.options.Pairs.Forget()
 }
 
 // upstreams lists the backends that locations use.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	networkingv1 "k8s.io/api/networking/v1"
@@ -78,7 +79,7 @@ func (t *translator) findBackends() {
 
 func (t *translator) rule(i *ingress, r int) {
 	rule := &i.Spec.Rules[r]
-	field := fmt.Sprintf("spec.rules[%d]", r)
+	field := "spec.rules[" + strconv.Itoa(r) + "]"
 	name, err := hostName(rule.Host)
 	if err != "" {
 		t.problem(Problem{
@@ -92,7 +93,7 @@ func (t *translator) rule(i *ingress, r int) {
 		return
 	}
 	for p := range rule.HTTP.Paths {
-		t.path(h, i, &rule.HTTP.Paths[p], fmt.Sprintf("%s.http.paths[%d]", field, p))
+		t.path(h, i, &rule.HTTP.Paths[p], field+".http.paths["+strconv.Itoa(p)+"]")
 	}
 }
 
@@ -139,7 +140,7 @@ func (t *translator) path(h *host, i *ingress, p *networkingv1.HTTPIngressPath, 
 		t.duplicate(entry, h.paths[at], h.name)
 		return
 	}
-	entry.backend = t.backend(i, p.Backend.Service, field+".backend.service")
+	entry.backend = t.backend(i, p.Backend.Service, field+".backend")
 	h.paths = append(h.paths, entry)
 }
 
@@ -195,7 +196,7 @@ func isPrefixRoot(p *path) bool { return p.text == "/" && !p.exact }
 func (t *translator) fallback(i *ingress) *backend {
 	if i != nil && i.Spec.DefaultBackend != nil {
 		if service := i.Spec.DefaultBackend.Service; service != nil {
-			return t.backend(i, service, "spec.defaultBackend.service")
+			return t.backend(i, service, "spec.defaultBackend")
 		}
 		t.problem(Problem{
 			Object: i.object(), Field: "spec.defaultBackend", Severity: cluster.Error, Reason: ResourceBackend,
@@ -205,23 +206,47 @@ func (t *translator) fallback(i *ingress) *backend {
 	return t.defaultBackend()
 }
 
-// server makes the server block of a host.
+// server makes the server block of a host, or takes the one that was made of the same objects before.
 func (t *translator) server(h *host) {
+	hasTLS := t.certificate(h)
+	if !slices.ContainsFunc(h.paths, isPrefixRoot) {
+		h.paths = append(h.paths, &path{ingress: h.first, text: "/", backend: t.fallback(h.first), root: true})
+	}
+	now := remembered(h, hasTLS)
+	if before, ok := t.options.Memory.hosts.get(h.name); ok && before.madeOfTheSameAs(now) {
+		now = before
+	} else {
+		t.recording = &now.problems
+		now.server = t.newServer(h, hasTLS)
+		t.recording = nil
+		for _, l := range now.server.Locations {
+			if l.Upstream != "" {
+				now.backends = append(now.backends, l.Upstream)
+			}
+		}
+		t.options.Memory.hosts.set(h.name, now)
+	}
+	for _, p := range now.problems {
+		t.problem(p)
+	}
+	for _, name := range now.backends {
+		t.backends[name].used = true
+	}
+	t.result.Config.Servers = append(t.result.Config.Servers, now.server)
+}
+
+func (t *translator) newServer(h *host, hasTLS bool) *nginx.Server {
 	s := &nginx.Server{Name: h.name}
 	if h.first != nil {
 		s.Owner = h.first.object().String()
 	}
-	hasTLS := t.certificate(h)
 	for _, i := range h.owner {
 		findings, outcome := annotations.Server(i.values, s)
 		t.report(i, findings)
 		i.denied = i.denied || outcome == annotations.Deny
 	}
-	if !slices.ContainsFunc(h.paths, isPrefixRoot) {
-		h.paths = append(h.paths, &path{ingress: h.first, text: "/", backend: t.fallback(h.first), root: true})
-	}
 	s.Locations = t.locations(h, hasTLS)
-	t.result.Config.Servers = append(t.result.Config.Servers, s)
+	return s
 }
 
 func (t *translator) report(i *ingress, findings []annotations.Finding) {
@@ -237,14 +262,21 @@ func (t *translator) redirectServers() {
 	for _, s := range t.result.Config.Servers {
 		names[s.Name] = true
 	}
-	for _, s := range t.result.Config.Servers {
-		s.Aliases = slices.DeleteFunc(s.Aliases, func(a nginx.ServerName) bool {
-			return a.Name != "" && names[a.Name]
-		})
+	for n, s := range t.result.Config.Servers {
+		if len(s.Aliases) == 0 {
+			continue
+		}
+		without := *s // s itself is remembered
+		without.Aliases = nil
 		for _, a := range s.Aliases {
+			if a.Name != "" && names[a.Name] {
+				continue
+			}
 			names[a.Name] = true
+			without.Aliases = append(without.Aliases, a)
 			t.shareCertificate(s.Name, a.Name)
 		}
+		t.result.Config.Servers[n] = &without
 	}
 	var more []*nginx.Server
 	for _, s := range t.result.Config.Servers {

@@ -103,7 +103,6 @@ func (t *translator) location(p *path, m match, hasTLS bool) *nginx.Location {
 	if p.backend != nil {
 		l.Upstream = p.backend.name
 		l.Identity.Service, l.Identity.Port, l.Identity.Upstream = p.backend.service, p.backend.port, p.backend.label
-		p.backend.used = true
 	}
 	if p.field == "spec.defaultBackend" {
 		// A catch-all Ingress keeps its annotations except those that redirect or rewrite.

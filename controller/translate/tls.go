@@ -26,31 +26,17 @@ type Pair struct {
 	Leaf        *x509.Certificate
 }
 
-// Pairs remembers pairs by Secret, since checking one costs more than all else that is done with it.
-// Its answers do not depend on what it remembers.
-type Pairs struct {
-	old, new map[*secret]pairResult
-}
-
 type pairResult struct {
 	pair *Pair
 	err  error
 }
 
-// NewPairs returns an empty memory.
-func NewPairs() *Pairs { return &Pairs{new: map[*secret]pairResult{}} }
-
-// Forget drops what has not been asked for since the last call.
-func (p *Pairs) Forget() { p.old, p.new = p.new, map[*secret]pairResult{} }
-
-// Of checks the pair of a TLS Secret.
-func (p *Pairs) Of(s *secret) (*Pair, error) {
-	r, known := p.new[s]
+// pairOf checks the pair of a TLS Secret. Checking one costs more than all else that is done with it.
+func (t *translator) pairOf(s *secret) (*Pair, error) {
+	r, known := t.options.Memory.pairs.get(s)
 	if !known {
-		if r, known = p.old[s]; !known {
-			r.pair, r.err = checkPair(s)
-		}
-		p.new[s] = r
+		r.pair, r.err = checkPair(s)
+		t.options.Memory.pairs.set(s, r)
 	}
 	return r.pair, r.err
 }
@@ -95,14 +81,14 @@ func (t *translator) pair(name cluster.Name, object Object, field string) *Pair 
 		})
 		return nil
 	}
-	pair, err := t.options.Pairs.Of(s)
+	pair, err := t.pairOf(s)
 	if err == nil {
 		t.result.Good.Secrets[name] = s
 		return pair
 	}
 	consequence := "the default certificate is served"
 	if good := t.snapshot.Fallback.Secrets[name]; good != nil {
-		if pair, _ = t.options.Pairs.Of(good); pair != nil {
+		if pair, _ = t.pairOf(good); pair != nil {
 			t.result.Good.Secrets[name] = good
 			consequence = "its last good version is served"
 		}
@@ -146,7 +132,7 @@ func (t *translator) secretFor(i *ingress, name string) (secretName, field strin
 			continue
 		}
 		if s := t.snapshot.Secret(i.Namespace, item.SecretName); s != nil {
-			if pair, err := t.options.Pairs.Of(s); err == nil && covers(pair.Leaf, name) {
+			if pair, err := t.pairOf(s); err == nil && covers(pair.Leaf, name) {
 				return item.SecretName, fmt.Sprintf("spec.tls[%d].secretName", n), true
 			}
 		}

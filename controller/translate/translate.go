@@ -21,7 +21,7 @@ type Options struct {
 	SelfSigned        nginx.Certificate // default certificate when no Secret gives one
 	ReportUnclaimed   bool              // report Ingresses that no class claims
 	Settings          dynamic.Settings
-	Pairs             *Pairs // remembers checked certificates; may be nil
+	Memory            *Memory // makes later translations cheaper; may be nil
 }
 
 // Result is what a snapshot means.
@@ -65,6 +65,7 @@ type translator struct {
 	backends  map[string]*backend
 	inherited map[string]string // directives that locations need not repeat
 	seen      map[Problem]bool
+	recording *[]Problem // also gets what is reported, while a host is made that is to be remembered
 	result    Result
 }
 
@@ -72,9 +73,10 @@ func newTranslator(s cluster.Snapshot, o Options) *translator {
 	if o.AnnotationsPrefix == "" {
 		o.AnnotationsPrefix = "nginx.ingress.kubernetes.io"
 	}
-	if o.Pairs == nil {
-		o.Pairs = NewPairs()
+	if o.Memory == nil {
+		o.Memory = NewMemory()
 	}
+	o.Memory.begin(s.ConfigMap(o.ConfigMap.Namespace, o.ConfigMap.Name))
 	return &translator{
 		snapshot: s,
 		options:  o,
@@ -93,6 +95,9 @@ func newTranslator(s cluster.Snapshot, o Options) *translator {
 
 // problem reports a Problem, once.
 func (t *translator) problem(p Problem) {
+	if t.recording != nil {
+		*t.recording = append(*t.recording, p)
+	}
 	if !t.seen[p] {
 		t.seen[p] = true
 		t.result.Problems = append(t.result.Problems, p)
@@ -214,7 +219,13 @@ func (t *translator) accept(object *networkingv1.Ingress) {
 }
 
 func (t *translator) read(object *networkingv1.Ingress) annotations.Verdict {
-	return annotations.ForIngress(t.options.AnnotationsPrefix, object.Namespace, object.Annotations, t.defaults)
+	if v, known := t.options.Memory.verdicts.get(object); known {
+		v.Values = v.Values.With(t.defaults)
+		return v
+	}
+	v := annotations.ForIngress(t.options.AnnotationsPrefix, object.Namespace, object.Annotations, t.defaults)
+	t.options.Memory.verdicts.set(object, v)
+	return v
 }
 
 // finding makes a Problem of a finding. Unless it costs paths, it is a warning.

@@ -1,0 +1,93 @@
+package translate
+
+import (
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+
+	"github.com/sluice-ingress/sluice/annotations"
+	"github.com/sluice-ingress/sluice/nginx"
+)
+
+// Memory remembers between translations what was made of objects that have not changed, so that the cost of a
+// change is proportional to the change. Objects are compared by identity: snapshots never change an object.
+// What is remembered never changes an answer, only how long it takes; a test compares the two.
+type Memory struct {
+	pairs    generations[*secret, pairResult]
+	verdicts generations[*networkingv1.Ingress, annotations.Verdict]
+	hosts    generations[string, *rememberedHost]
+
+	configMap *corev1.ConfigMap // the one that all of the above was made with
+}
+
+// NewMemory returns an empty memory.
+func NewMemory() *Memory { return &Memory{} }
+
+// begin forgets what was made with another ConfigMap, and what the last translation had no use for.
+func (m *Memory) begin(configMap *corev1.ConfigMap) {
+	if m.configMap != configMap {
+		*m = Memory{pairs: m.pairs, configMap: configMap}
+	}
+	m.pairs.next()
+	m.verdicts.next()
+	m.hosts.next()
+}
+
+// generations is a map that keeps an entry for as long as every translation asks for it.
+type generations[K comparable, V any] struct{ before, now map[K]V }
+
+func (g *generations[K, V]) next() { g.before, g.now = g.now, make(map[K]V, len(g.now)) }
+
+func (g *generations[K, V]) get(key K) (V, bool) {
+	v, ok := g.now[key]
+	if !ok {
+		if v, ok = g.before[key]; ok {
+			g.now[key] = v
+		}
+	}
+	return v, ok
+}
+
+func (g *generations[K, V]) set(key K, v V) { g.now[key] = v }
+
+// rememberedHost is a server block with everything it was made of and what else came of it.
+type rememberedHost struct {
+	owners   []*networkingv1.Ingress
+	paths    []rememberedPath
+	hasTLS   bool
+	server   *nginx.Server
+	problems []Problem
+	backends []string // used by the locations
+}
+
+// rememberedPath is what a location depends on, besides its Ingress's content.
+type rememberedPath struct {
+	ingress *networkingv1.Ingress
+	text    string
+	exact   bool
+	backend string
+	field   string
+}
+
+func remembered(h *host, hasTLS bool) *rememberedHost {
+	r := &rememberedHost{hasTLS: hasTLS}
+	for _, i := range h.owner {
+		r.owners = append(r.owners, i.Ingress)
+	}
+	for _, p := range h.paths {
+		entry := rememberedPath{text: p.text, exact: p.exact, field: p.field}
+		if p.ingress != nil {
+			entry.ingress = p.ingress.Ingress
+		}
+		if p.backend != nil {
+			entry.backend = p.backend.name
+		}
+		r.paths = append(r.paths, entry)
+	}
+	return r
+}
+
+func (r *rememberedHost) madeOfTheSameAs(other *rememberedHost) bool {
+	return r.hasTLS == other.hasTLS && slices.Equal(r.owners, other.owners) && slices.Equal(r.paths, other.paths)
+}
