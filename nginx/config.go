@@ -8,7 +8,7 @@ import (
 // Config is everything that NGINX is told about hosts, in the order in which it is written.
 type Config struct {
 	HTTP      HTTP
-	Servers   []*Server   // the default server first, then by name
+	Servers   []*Server   // the default server first, then hosts by name, then those that only redirect
 	Upstreams []*Upstream // by name
 }
 
@@ -34,7 +34,7 @@ type Header struct {
 
 // Server is a host.
 type Server struct {
-	Name    string // as in the Ingress rule: exact, or "*.suffix" for one label; "_" for the default server
+	Name    string // as in the Ingress rule: exact, or "*.suffix" for one label; "_" for the default server; "" if it has aliases only
 	Aliases []ServerName
 	AppRoot *Arg // where a request for / is sent
 	// WWW asks for a second server that redirects the www form of the name here, or the other way round.
@@ -144,6 +144,27 @@ type Identity struct {
 	Upstream string
 }
 
+// Check tells whether all of the location can be written. What cannot be is of one user's making, an argument
+// that is too long for NGINX as a rule, and must not keep all other locations from being written.
+func (l *Location) Check() error {
+	list := Directives{D("location", Verbatim(l.Path)), D("set", Text(l.Identity.Path))}
+	if l.Return != nil {
+		list.Add("return", l.Return.Target)
+	}
+	if l.Rewrite != nil {
+		list.Add("rewrite", l.Rewrite.Regex(), l.Rewrite.Target)
+	}
+	for _, h := range l.Headers {
+		list.Add(l.Protocol.Module()+"_set_header", Verbatim(h.Name), h.Value)
+	}
+	for _, some := range []Directives{list, l.Body} {
+		if _, err := some.Encode(""); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Redirect is a status with a Location.
 type Redirect struct {
 	Code   int
@@ -163,6 +184,9 @@ type Rewrite struct {
 	Pattern Regex
 	Target  Arg
 }
+
+// Regex is the pattern as an argument of rewrite.
+func (r *Rewrite) Regex() Arg { return Verbatim("(?i)" + r.Pattern.String()) }
 
 // Set replaces all directives of that name in the body by one.
 func (l *Location) Set(name string, args ...Arg) {

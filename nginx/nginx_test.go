@@ -127,7 +127,7 @@ func TestParseRefusesWhatNginxRefuses(t *testing.T) {
 func TestParseRegex(t *testing.T) {
 	good := []string{
 		"/a", "/a/(.*)", "/something(/|$)(.*)", "^/v[0-9]+", "/(?!api)(.*)", "/a{2,3}b", "/{name}", `/\d+\.html`, "/[]a]", "/[^]]",
-		"/(?:a|b)c", "(?i)/x", "/x(?i:y)", "/[[:alpha:]]+", "/a*?b", "/a++", `/(a)\1`, "/a|b", "/}", "/a{,3}", "",
+		"/[.]", "/[a-z-9]", `/[\w.-]+`, `/[-\w]`, "/(?<=a|bc)d", "/a{,2}", "/a{ 1, 2 }", "/{,}", "/(ab){1000}", "/(?:a|b)c", "(?i)/x", "/x(?i:y)", "/[[:alpha:]]+", "/a*?b", "/a++", `/(a)\1`, "/a|b", "/}", "/a{,3}", "",
 	}
 	for _, s := range good {
 		if _, err := ParseRegex(s); err != nil {
@@ -136,7 +136,8 @@ func TestParseRegex(t *testing.T) {
 	}
 	bad := []string{
 		"/(a", "/a)", "/[a", "*a", "/(*a)", "/a**", `/\`, "/(?P>x)", "/(?{x})", "(*LIMIT_MATCH=1)a", "/a{3,2}", "/a{99999}", `/\1`,
-		"/(?R)", "/(?<n>a)", "/[z-a]", "/[[:nope:]]", "a\nb", `/\Q`, `/\y`, strings.Repeat("a", maxRegex+1),
+		`/[\w-.]`, `/[a-\d]`, `/[a-\.]`, "/[:alpha:]", "/[[.a.]]", `/[\1]`, "/a{3,2}?", "/$+", `/\b*`, "/({,2})", "/((a{900}){900})",
+		"/(?<=a+)b", `/(a(?<!\1))`, "/" + strings.Repeat("(", 250) + strings.Repeat(")", 250), "/(?R)", "/(?<n>a)", "/[z-a]", "/[[:nope:]]", "a\nb", `/\Q`, `/\y`, strings.Repeat("a", maxRegex+1),
 	}
 	for _, s := range bad {
 		if _, err := ParseRegex(s); err == nil {

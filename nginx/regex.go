@@ -2,6 +2,8 @@ package nginx
 
 import (
 	"fmt"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -55,22 +57,45 @@ func (r Regex) NamedGroups(prefix string) Regex {
 	return Regex{text: b.String()}
 }
 
+// regexReader reads a pattern as PCRE2 10.46 does, and adds up what it comes to when it is compiled.
 type regexReader struct {
 	text   string
 	at     int
-	depth  int
 	groups []int
 	atom   bool // the last thing read can be repeated
+	size   int  // what has been read of the innermost group comes to
+	last   int  // what the last atom comes to
+	open   []openGroup
 }
+
+// openGroup is a group that is not closed yet.
+type openGroup struct {
+	outside    int  // size of what stands before it
+	lookbehind bool // it, or one around it, looks behind
+}
+
+// Bounds of PCRE2, with room to spare: compiled code of 64 KiB and 250 groups within each other. Sizes of items are
+// what they come to at most.
+const (
+	maxCompiled = 48 << 10
+	maxNested   = 200
+
+	charSize  = 3
+	classSize = 36
+	groupSize = 12
+)
 
 func (r *regexReader) read() error {
 	for r.at < len(r.text) {
 		if err := r.next(); err != nil {
 			return err
 		}
+		if r.size > maxCompiled {
+			return fmt.Errorf("is too large at byte %d, with all that it repeats", r.at)
+		}
 	}
-	if r.depth > 0 {
-		return fmt.Errorf("a ( is not closed")
+	if len(r.open) > 0 {
+		return fmt.Errorf("has a ( that is not closed")
 	}
 	return nil
 }
@@ -82,89 +107,150 @@ func (r *regexReader) next() error {
 	case '[':
 		return r.class()
 	case '(':
-		return r.open()
+		return r.group()
 	case ')':
-		if r.depth == 0 {
-			return fmt.Errorf("a ) at byte %d closes nothing", r.at)
-		}
-		r.depth--
-		r.atom = true
-	case '|', '^':
-		r.atom = false
+		return r.closeGroup()
+	case '|', '^', '$':
+		r.item(groupSize, false)
 	case '*', '+', '?':
-		return r.quantifier(1)
+		return r.quantifier(1, 0, 1)
 	case '{':
-		if n := braceQuantifier(r.text[r.at:]); n > 0 {
-			return r.quantifier(n)
+		if n, low, high := braces(r.text[r.at:]); n > 0 {
+			return r.quantifier(n, low, high)
 		}
-		r.atom = true
+		r.item(charSize, true)
 	default:
-		r.atom = true
+		r.item(charSize, true)
 	}
 	r.at++
 	return nil
+}
+
+// item notes something of that size.
+func (r *regexReader) item(size int, atom bool) {
+	r.size += size
+	r.last, r.atom = size, atom
 }
 
 func (r *regexReader) escape() error {
 	if r.at+1 == len(r.text) {
 		return fmt.Errorf(`ends in a single \`)
 	}
-	switch c := r.text[r.at+1]; {
-	case strings.IndexByte("LlUuNCRKgkQEopPxX", c) >= 0:
-		return fmt.Errorf(`\%c at byte %d is not supported`, c, r.at)
+	c := r.text[r.at+1]
+	switch {
 	case c >= 0x80:
-		return fmt.Errorf(`\ at byte %d is followed by a character that is not ASCII`, r.at)
-	case 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z':
-		if strings.IndexByte("aAbBcdDefGhHnrsStvVwWzZ", c) < 0 {
-			return fmt.Errorf(`\%c at byte %d is no escape`, c, r.at)
-		}
-		if c == 'c' {
-			return fmt.Errorf(`\c at byte %d is not supported`, r.at)
-		}
-	case '1' <= c && c <= '9':
-		if int(c-'0') > len(r.groups) {
-			return fmt.Errorf(`\%c at byte %d refers to a group that does not exist`, c, r.at)
-		}
+		return fmt.Errorf(`has a \ at byte %d before a character that is not ASCII`, r.at)
+	case isLetter(c) && strings.IndexByte("aAbBdDefGhHnrsStvVwWzZ", c) < 0:
+		return fmt.Errorf(`has \%c at byte %d, which is not supported`, c, r.at)
+	case '1' <= c && c <= '9' && int(c-'0') > len(r.groups):
+		return fmt.Errorf(`has \%c at byte %d for a group that does not exist`, c, r.at)
+	case '1' <= c && c <= '9' && r.looksBehind():
+		return fmt.Errorf(`has \%c at byte %d in what looks behind, which is not supported`, c, r.at)
 	}
 	r.at += 2
-	r.atom = true
+	r.item(2*charSize, strings.IndexByte("AbBGzZ", c) < 0)
 	return nil
 }
+
+func isLetter(c byte) bool { return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' }
 
 // class reads [...]; a ] right after the opening (or after ^) is a member.
 func (r *regexReader) class() error {
 	start := r.at
+	if posixEnd(r.text[r.at+1:]) >= 0 {
+		return fmt.Errorf("has a named class outside of [] at byte %d", start)
+	}
 	r.at++
 	if r.at < len(r.text) && r.text[r.at] == '^' {
 		r.at++
 	}
 	for first := true; r.at < len(r.text); first = false {
-		switch c := r.text[r.at]; {
-		case c == ']' && !first:
+		if r.text[r.at] == ']' && !first {
 			r.at++
-			r.atom = true
+			r.item(classSize, true)
 			return nil
-		case c == '\\':
-			if r.at+1 == len(r.text) {
-				return fmt.Errorf(`ends in a single \`)
-			}
-			if strings.IndexByte("LlUuNCRKgkQEopPxXcBGzZA", r.text[r.at+1]) >= 0 {
-				return fmt.Errorf(`\%c at byte %d is not supported`, r.text[r.at+1], r.at)
-			}
-			r.at++
-		case c == '[' && r.at+1 < len(r.text) && strings.IndexByte(":.=", r.text[r.at+1]) >= 0:
-			end := strings.Index(r.text[r.at+2:], r.text[r.at+1:r.at+2]+"]")
-			if r.text[r.at+1] != ':' || end < 0 || !posixClasses[strings.TrimPrefix(r.text[r.at+2:r.at+2+end], "^")] {
-				return fmt.Errorf("the class at byte %d is unknown", r.at)
-			}
-			r.at += 2 + end + 1
-		case r.at+2 < len(r.text) && r.text[r.at+1] == '-' && r.text[r.at+2] != ']' &&
-			r.text[r.at+2] != '\\' && r.text[r.at+2] != '[' && r.text[r.at+2] < c:
-			return fmt.Errorf("the range at byte %d is out of order", r.at)
 		}
-		r.at++
+		if err := r.members(); err != nil {
+			return err
+		}
 	}
-	return fmt.Errorf("the [ at byte %d is not closed", start)
+	return fmt.Errorf("has a [ at byte %d that is not closed", start)
+}
+
+// members reads a character, a range or a named class.
+func (r *regexReader) members() error {
+	start := r.at
+	low, err := r.member()
+	if err != nil || r.at+1 >= len(r.text) || r.text[r.at] != '-' || r.text[r.at+1] == ']' {
+		return err
+	}
+	r.at++
+	high, err := r.member()
+	switch {
+	case err != nil:
+		return err
+	case low < 0 || high < 0:
+		return fmt.Errorf("has a range at byte %d between what are not single characters", start)
+	case high < low:
+		return fmt.Errorf("has a range at byte %d that is out of order", start)
+	}
+	if r.at+1 < len(r.text) && r.text[r.at] == '-' && r.text[r.at+1] != ']' {
+		r.at++ // stands for itself and starts no range
+	}
+	return nil
+}
+
+// member reads one member of a class and returns its character, or -1 if it is several.
+func (r *regexReader) member() (int, error) {
+	c := r.text[r.at]
+	switch {
+	case c == '[':
+		if end := posixEnd(r.text[r.at+1:]); end >= 0 {
+			name := r.text[r.at+2 : r.at+1+end]
+			if r.text[r.at+1] != ':' || !posixClasses[strings.TrimPrefix(name, "^")] {
+				return 0, fmt.Errorf("has an unknown class at byte %d", r.at)
+			}
+			r.at += end + 3
+			return -1, nil
+		}
+	case c == '\\':
+		if r.at+1 == len(r.text) {
+			return 0, fmt.Errorf(`ends in a single \`)
+		}
+		c = r.text[r.at+1]
+		r.at += 2
+		switch {
+		case strings.IndexByte("dDhHsSvVwW", c) >= 0:
+			return -1, nil
+		case isLetter(c) || c >= 0x80 || '0' <= c && c <= '9':
+			value := strings.IndexByte("abefnrt", c)
+			if value < 0 {
+				return 0, fmt.Errorf(`has \%c at byte %d, which is not supported`, c, r.at-2)
+			}
+			return int("\a\b\x1b\f\n\r\t"[value]), nil
+		}
+		return int(c), nil
+	}
+	r.at++
+	return int(c), nil
+}
+
+// posixEnd tells whether s, what follows a [, makes it [:name:], [.x.] or [=x=], and where the second : . or = is.
+func posixEnd(s string) int {
+	if s == "" || strings.IndexByte(":.=", s[0]) < 0 {
+		return -1
+	}
+	for i := 1; i+1 < len(s); i++ {
+		switch {
+		case s[i] == '\\' && (s[i+1] == ']' || s[i+1] == '\\'):
+			i++
+		case s[i] == '[' && s[i+1] == s[0] || s[i] == ']':
+			return -1
+		case s[i] == s[0] && s[i+1] == ']':
+			return i
+		}
+	}
+	return -1
 }
 
 var posixClasses = map[string]bool{
@@ -172,72 +258,92 @@ var posixClasses = map[string]bool{
 	"lower": true, "print": true, "punct": true, "space": true, "upper": true, "word": true, "xdigit": true,
 }
 
-// open reads ( and the prefix that says what kind of group it opens.
-func (r *regexReader) open() error {
+// group reads ( and the prefix that says what kind of group it opens.
+func (r *regexReader) group() error {
 	start := r.at
 	rest := r.text[r.at+1:]
-	r.depth++
-	r.atom = false
-	switch {
-	case strings.HasPrefix(rest, "*"):
-		return fmt.Errorf("the verb at byte %d is not supported", start)
-	case !strings.HasPrefix(rest, "?"):
-		r.groups = append(r.groups, start)
-		r.at++
-		return nil
-	}
-	for _, prefix := range []string{"?:", "?=", "?!", "?<=", "?<!", "?>", "?i:", "?-i:"} {
-		if strings.HasPrefix(rest, prefix) {
-			r.at += 1 + len(prefix)
-			return nil
-		}
+	if strings.HasPrefix(rest, "*") {
+		return fmt.Errorf("has a verb at byte %d, which is not supported", start)
 	}
 	if strings.HasPrefix(rest, "?i)") || strings.HasPrefix(rest, "?-i)") {
 		r.at += 2 + strings.IndexByte(rest, ')')
-		r.depth--
+		r.atom = false
 		return nil
 	}
-	return fmt.Errorf("the group at byte %d is of a kind that is not supported", start)
+	opened := openGroup{outside: r.size, lookbehind: r.looksBehind()}
+	if !strings.HasPrefix(rest, "?") {
+		r.groups = append(r.groups, start)
+		r.at++
+	} else {
+		kinds := []string{"?:", "?=", "?!", "?<=", "?<!", "?>", "?i:", "?-i:"}
+		kind := slices.IndexFunc(kinds, func(k string) bool { return strings.HasPrefix(rest, k) })
+		if kind < 0 {
+			return fmt.Errorf("has a group at byte %d of a kind that is not supported", start)
+		}
+		r.at += 1 + len(kinds[kind])
+		opened.lookbehind = opened.lookbehind || strings.HasPrefix(rest, "?<")
+	}
+	if r.open = append(r.open, opened); len(r.open) > maxNested {
+		return fmt.Errorf("has more than %d groups within each other", maxNested)
+	}
+	r.size, r.atom = 0, false
+	return nil
 }
 
-// quantifier reads a quantifier of n bytes and a ? or + that makes it lazy or possessive.
-func (r *regexReader) quantifier(n int) error {
-	if !r.atom {
-		return fmt.Errorf("the quantifier at byte %d has nothing to repeat", r.at)
+func (r *regexReader) looksBehind() bool { return len(r.open) > 0 && r.open[len(r.open)-1].lookbehind }
+
+func (r *regexReader) closeGroup() error {
+	if len(r.open) == 0 {
+		return fmt.Errorf("has a ) at byte %d that closes nothing", r.at)
+	}
+	whole := r.size + groupSize
+	r.size = r.open[len(r.open)-1].outside
+	r.open = r.open[:len(r.open)-1]
+	r.item(whole, true)
+	r.at++
+	return nil
+}
+
+// quantifier reads a quantifier of n bytes and a ? or + that makes it lazy or possessive. What is repeated is
+// compiled once for each time.
+func (r *regexReader) quantifier(n, low, high int) error {
+	switch {
+	case !r.atom:
+		return fmt.Errorf("has a quantifier at byte %d with nothing to repeat", r.at)
+	case low > 1000 || high > 1000 || high < low:
+		return fmt.Errorf("has counts at byte %d that are out of range", r.at)
+	case r.looksBehind():
+		return fmt.Errorf("has a quantifier at byte %d in what looks behind, which is not supported", r.at)
 	}
 	r.at += n
 	if r.at < len(r.text) && (r.text[r.at] == '?' || r.text[r.at] == '+') {
 		r.at++
 	}
-	r.atom = false
-	return checkBraces(r.text[r.at-n : r.at])
-}
-
-// braceQuantifier is the length of {n}, {n,} or {n,m} at the start of s, or 0: then { is a character.
-func braceQuantifier(s string) int {
-	end := strings.IndexByte(s, '}')
-	if end < 2 {
-		return 0
-	}
-	low, high, _ := strings.Cut(s[1:end], ",")
-	if low == "" || strings.Trim(low+high, "0123456789") != "" {
-		return 0
-	}
-	return end + 1
-}
-
-func checkBraces(s string) error {
-	if !strings.HasPrefix(s, "{") {
-		return nil
-	}
-	low, high, two := strings.Cut(s[1:strings.IndexByte(s+"}", '}')], ",")
-	from, err := strconv.Atoi(low)
-	to := from
-	if err == nil && two && high != "" {
-		to, err = strconv.Atoi(high)
-	}
-	if err != nil || from > 1000 || to > 1000 || to < from {
-		return fmt.Errorf("the counts of %s are out of range", shorten(s))
-	}
+	r.item(r.last*max(low, high)+groupSize*(high+1), false)
 	return nil
+}
+
+var braceQuantifier = regexp.MustCompile(`^\{[ \t]*([0-9]*)[ \t]*(?:(,)[ \t]*([0-9]*)[ \t]*)?\}`)
+
+// braces reads {n}, {n,}, {,m} or {n,m} at the start of s, with or without blanks. A length of 0 means that { is a
+// character.
+func braces(s string) (length, low, high int) {
+	m := braceQuantifier.FindStringSubmatch(s)
+	if m == nil || m[1] == "" && m[3] == "" {
+		return 0, 0, 0
+	}
+	low, high = count(m[1]), count(m[3])
+	if m[3] == "" {
+		high = low
+	}
+	return len(m[0]), low, high
+}
+
+// count reads a number; one that is too long for a number is too large as well.
+func count(digits string) int {
+	n, err := strconv.Atoi(digits)
+	if err != nil && digits != "" {
+		return 1 << 30
+	}
+	return n
 }

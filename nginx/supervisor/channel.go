@@ -1,0 +1,186 @@
+package supervisor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sluice-ingress/sluice/nginx/dynamic"
+)
+
+// channel carries state to NGINX and keeps account of what NGINX has. It has a lock of its own so that it
+// never waits for a configuration.
+type channel struct {
+	control *control
+	journal *journal
+	observe func(entries, bytes int, took time.Duration, err error)
+	isUp    func() bool // whether there is an NGINX that answers
+
+	mu     sync.Mutex
+	held   dynamic.State // what NGINX has, or will have when it starts
+	wanted dynamic.State // what was pushed last
+	pushed bool          // something was
+	used   uint64        // the generation that was given to an update last
+	known  bool          // NGINX has confirmed that it has what is in held
+
+	// These are read without the lock, which is held while NGINX is being talked to.
+	hasStarted   atomic.Bool // there was an NGINX
+	acknowledged atomic.Uint64
+	isComplete   atomic.Bool // known, and nothing pushed is missing
+}
+
+func (c *channel) push(ctx context.Context, state dynamic.State) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.wanted, c.pushed = state, true
+	return c.bring(ctx, union(c.held, state))
+}
+
+func (c *channel) settle(ctx context.Context) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.pushed {
+		return nil
+	}
+	return c.bring(ctx, c.wanted)
+}
+
+// prepare makes sure that an NGINX about to start finds all state on disk. It does not wait for a push.
+func (c *channel) prepare() error {
+	c.hasStarted.Store(true)
+	c.isComplete.Store(false)
+	return c.journal.flush()
+}
+
+// resend sends everything to an NGINX that may have something else.
+func (c *channel) resend(ctx context.Context) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.pushed {
+		return nil
+	}
+	c.known = false
+	return c.bring(ctx, union(c.held, c.wanted))
+}
+
+// attempts is how often an update is tried: as a difference, as a whole, and again above a generation that
+// NGINX turned out to have.
+const attempts = 4
+
+// bring makes NGINX have target, at once or when it starts.
+func (c *channel) bring(ctx context.Context, target dynamic.State) error {
+	update := c.update(target)
+	if update.Empty() {
+		return nil
+	}
+	if !c.hasStarted.Load() {
+		c.accept(update, target)
+		return c.journal.flush()
+	}
+	var err error
+	for range attempts {
+		c.used = update.Generation
+		if err = c.send(ctx, update); err == nil {
+			c.accept(update, target)
+			c.known = true
+			c.isComplete.Store(true)
+			c.acknowledged.Store(update.Generation)
+			go c.journal.flush() // which logs its own failure
+			return nil
+		}
+		c.known = false
+		c.isComplete.Store(false)
+		var conflict *conflictError
+		if ctx.Err() != nil || !c.isUp() || update.Reset && !errors.As(err, &conflict) {
+			break
+		}
+		update = c.update(target)
+	}
+	if !c.isUp() {
+		// Run starts another NGINX, which gets it from the file and, once it is up, from resend.
+		c.accept(c.update(target), target)
+		go c.journal.flush()
+		return nil
+	}
+	return err
+}
+
+// update is what takes NGINX from what it has to target.
+func (c *channel) update(target dynamic.State) dynamic.Update {
+	next := c.used + 1
+	if !c.known {
+		return dynamic.Full(target, next)
+	}
+	u := dynamic.Changed(c.held, target, next)
+	u.Removed = dynamic.Gone(c.held, target, next).Removed
+	return u
+}
+
+// accept takes note of an update that NGINX has or will read from the file.
+func (c *channel) accept(u dynamic.Update, target dynamic.State) {
+	c.used = u.Generation
+	c.held = target
+	c.journal.add(u)
+}
+
+// conflictError says that NGINX has a generation that is not older.
+type conflictError struct{ generation uint64 }
+
+func (e *conflictError) Error() string {
+	return fmt.Sprintf("NGINX has generation %d of another history", e.generation)
+}
+
+func (c *channel) send(ctx context.Context, u dynamic.Update) (err error) {
+	document, err := u.Encode()
+	if err != nil {
+		return fmt.Errorf("encode state: %w", err)
+	}
+	started := time.Now()
+	defer func() { c.observe(entries(u), len(document), time.Since(started), err) }()
+	a, err := c.control.post(ctx, document)
+	if err != nil {
+		return fmt.Errorf("push state: %w", err)
+	}
+	switch a.code {
+	case http.StatusOK:
+		if a.Generation < u.Generation {
+			return fmt.Errorf("push state: NGINX confirms generation %d instead of %d", a.Generation, u.Generation)
+		}
+		return nil
+	case http.StatusConflict:
+		c.used = max(c.used, a.Generation)
+		return fmt.Errorf("push state: %w", &conflictError{a.Generation})
+	default:
+		return fmt.Errorf("push state: NGINX answers %d: %s", a.code, a.Error)
+	}
+}
+
+func entries(u dynamic.Update) int {
+	n := len(u.Backends) + len(u.Certificates) + len(u.Hosts)
+	if u.Removed != nil {
+		n += len(u.Removed.Backends) + len(u.Removed.Certificates) + len(u.Removed.Hosts)
+	}
+	return n
+}
+
+// union is all that is in old or new; where both say something, new is right.
+func union(old, new dynamic.State) dynamic.State {
+	return dynamic.State{
+		Settings:     new.Settings,
+		Backends:     merge(old.Backends, new.Backends),
+		Certificates: merge(old.Certificates, new.Certificates),
+		Hosts:        merge(old.Hosts, new.Hosts),
+	}
+}
+
+func merge[V any](old, new map[string]V) map[string]V {
+	all := make(map[string]V, max(len(old), len(new)))
+	maps.Copy(all, old)
+	maps.Copy(all, new)
+	return all
+}

@@ -1,0 +1,249 @@
+package supervisor
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"reflect"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/sluice-ingress/sluice/nginx/dynamic"
+)
+
+// lua answers on a control socket as state.lua does.
+type lua struct {
+	mu      sync.Mutex
+	all     dynamic.Update
+	posts   []dynamic.Update
+	refuse  int // this many updates with 507
+	isLossy bool
+}
+
+func (l *lua) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var u dynamic.Update
+	if err := json.NewDecoder(r.Body).Decode(&u); err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	l.posts = append(l.posts, u)
+	code := http.StatusOK
+	switch {
+	case u.Generation <= l.all.Generation, l.isLossy && !u.Reset:
+		code = http.StatusConflict
+	case l.refuse > 0:
+		l.refuse--
+		code, l.isLossy, l.all.Generation = http.StatusInsufficientStorage, true, u.Generation
+	default:
+		if u.Reset {
+			l.all, l.isLossy = dynamic.Update{}, false
+		}
+		fold(&l.all, u)
+	}
+	w.WriteHeader(code)
+	fmt.Fprintf(w, `{"generation":%d,"error":"something"}`, l.all.Generation)
+}
+
+// sent returns the updates since the last call.
+func (l *lua) sent() []dynamic.Update {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	posts := l.posts
+	l.posts = nil
+	return posts
+}
+
+func (l *lua) has(t *testing.T, s dynamic.State) {
+	t.Helper()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if want := dynamic.Full(s, 0).Backends; len(l.all.Backends)+len(want) > 0 && !reflect.DeepEqual(l.all.Backends, want) {
+		t.Errorf("NGINX has %v, want %v", l.all.Backends, want)
+	}
+}
+
+type trial struct {
+	*channel
+	lua   *lua
+	close func() // stops answering
+	isUp  bool
+}
+
+// newTrial gives a channel to an NGINX that runs already.
+func newTrial(t *testing.T) *trial {
+	dir := t.TempDir()
+	l, err := net.Listen("unix", filepath.Join(dir, "s"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	tr := &trial{lua: &lua{}, isUp: true}
+	server := &httptest.Server{Listener: l, Config: &http.Server{Handler: tr.lua}}
+	server.Start()
+	t.Cleanup(server.Close)
+	tr.close = server.Close
+	tr.channel = &channel{
+		control: newControl(filepath.Join(dir, "s")),
+		journal: &journal{path: filepath.Join(dir, "state.jsonl"), log: slog.New(slog.DiscardHandler)},
+		observe: func(int, int, time.Duration, error) {},
+		isUp:    func() bool { return tr.isUp },
+	}
+	t.Cleanup(func() { _ = tr.journal.flush() }) // and so wait for it
+	tr.hasStarted.Store(true)
+	return tr
+}
+
+func TestPushSendsOnlyWhatChangedAndSettleRemoves(t *testing.T) {
+	tr, ctx := newTrial(t), context.Background()
+	one, two := app("10.0.0.1", "10.0.0.2"), app("10.0.0.3")
+	for _, step := range []struct {
+		name string
+		do   func() error
+		want func(u dynamic.Update) bool
+		has  dynamic.State
+	}{
+		{"the first is full", func() error { return tr.push(ctx, one) },
+			func(u dynamic.Update) bool { return u.Reset && len(u.Backends) == 2 }, one},
+		{"a change, no removal", func() error { return tr.push(ctx, two) },
+			func(u dynamic.Update) bool { return !u.Reset && len(u.Backends) == 1 && u.Removed == nil }, app("10.0.0.3", "10.0.0.2")},
+		{"nothing new", func() error { return tr.push(ctx, two) }, nil, app("10.0.0.3", "10.0.0.2")},
+		{"the removal", func() error { return tr.settle(ctx) },
+			func(u dynamic.Update) bool { return len(u.Backends) == 0 && len(u.Removed.Backends) == 1 }, two},
+		{"nothing to remove", func() error { return tr.settle(ctx) }, nil, two},
+		{"what was removed comes back", func() error { return tr.push(ctx, one) },
+			func(u dynamic.Update) bool { return len(u.Backends) == 2 }, one},
+	} {
+		if err := step.do(); err != nil {
+			t.Fatalf("%s: %v", step.name, err)
+		}
+		sent := tr.lua.sent()
+		if step.want == nil && len(sent) > 0 || step.want != nil && (len(sent) != 1 || !step.want(sent[0])) {
+			t.Errorf("%s: sent %+v", step.name, sent)
+		}
+		tr.lua.has(t, step.has)
+	}
+	if err := tr.journal.flush(); err != nil {
+		t.Fatal(err)
+	}
+	all, _ := read(t, tr.journal.path)
+	if !reflect.DeepEqual(all.Backends, one.Backends) || all.Generation != tr.acknowledged.Load() {
+		t.Errorf("the file gives generation %d and %v", all.Generation, all.Backends)
+	}
+}
+
+func TestPushContinuesAnotherHistory(t *testing.T) {
+	tr, ctx := newTrial(t), context.Background()
+	tr.lua.all.Generation = 41
+	if err := tr.push(ctx, app("10.0.0.1")); err != nil {
+		t.Fatal(err)
+	}
+	if sent := tr.lua.sent(); len(sent) != 2 || !sent[1].Reset || sent[1].Generation != 42 {
+		t.Errorf("sent %+v", sent)
+	}
+	// Somebody else wrote.
+	tr.lua.all.Generation = 99
+	if err := tr.push(ctx, app("10.0.0.2")); err != nil {
+		t.Fatal(err)
+	}
+	if sent := tr.lua.sent(); len(sent) != 2 || sent[0].Reset || !sent[1].Reset || sent[1].Generation != 100 {
+		t.Errorf("sent %+v", sent)
+	}
+	if got := tr.acknowledged.Load(); got != 100 {
+		t.Errorf("generation %d is acknowledged", got)
+	}
+	tr.lua.has(t, app("10.0.0.2"))
+}
+
+func TestPushStartsOverAfterARefusal(t *testing.T) {
+	tr, ctx := newTrial(t), context.Background()
+	if err := tr.push(ctx, app("10.0.0.1")); err != nil {
+		t.Fatal(err)
+	}
+	tr.lua.refuse = 1
+	if err := tr.push(ctx, app("10.0.0.2")); err != nil {
+		t.Fatal(err)
+	}
+	tr.lua.has(t, app("10.0.0.2"))
+	tr.lua.sent()
+	tr.lua.refuse = 2
+	if err := tr.push(ctx, app("10.0.0.3")); err == nil {
+		t.Fatal("a refusal was not reported")
+	}
+	if sent := tr.lua.sent(); len(sent) != 2 || !sent[1].Reset || tr.isComplete.Load() {
+		t.Errorf("sent %+v", sent)
+	}
+	if err := tr.push(ctx, app("10.0.0.3")); err != nil || !tr.isComplete.Load() {
+		t.Fatal(err)
+	}
+	tr.lua.has(t, app("10.0.0.3"))
+}
+
+func TestPushBeforeTheStartIsOnDiskAtOnce(t *testing.T) {
+	tr, ctx := newTrial(t), context.Background()
+	tr.hasStarted.Store(false)
+	for _, a := range []string{"10.0.0.1", "10.0.0.2"} {
+		if err := tr.push(ctx, app(a)); err != nil {
+			t.Fatal(err)
+		}
+		if all, lines := read(t, tr.journal.path); lines != 1 || all.Backends["app0"].Endpoints[0].Address != a {
+			t.Errorf("the file gives %v", all.Backends)
+		}
+	}
+	if sent := tr.lua.sent(); len(sent) > 0 {
+		t.Errorf("sent %+v", sent)
+	}
+}
+
+func TestPushWhileNGINXIsDownIsDeliveredLater(t *testing.T) {
+	tr, ctx := newTrial(t), context.Background()
+	if err := tr.push(ctx, app("10.0.0.1", "10.0.0.2")); err != nil {
+		t.Fatal(err)
+	}
+	tr.lua.refuse, tr.isUp = 1, false
+	if err := tr.push(ctx, app("10.0.0.3")); err != nil {
+		t.Fatal(err)
+	}
+	if err := tr.prepare(); err != nil || tr.isComplete.Load() {
+		t.Fatalf("complete: %v, %v", tr.isComplete.Load(), err)
+	}
+	if all, _ := read(t, tr.journal.path); all.Backends["app0"].Endpoints[0].Address != "10.0.0.3" || len(all.Backends) != 2 {
+		t.Errorf("the file gives %v", all.Backends)
+	}
+	tr.isUp = true
+	if err := tr.resend(ctx); err != nil || !tr.isComplete.Load() {
+		t.Fatal(err)
+	}
+	tr.lua.has(t, app("10.0.0.3", "10.0.0.2")) // the removal was not settled
+	if err := tr.settle(ctx); err != nil {
+		t.Fatal(err)
+	}
+	tr.lua.has(t, app("10.0.0.3"))
+}
+
+func TestPushReportsAnNGINXThatDoesNotAnswer(t *testing.T) {
+	tr, ctx := newTrial(t), context.Background()
+	if err := tr.push(ctx, app("10.0.0.1")); err != nil {
+		t.Fatal(err)
+	}
+	tr.close()
+	if err := tr.push(ctx, app("10.0.0.2")); err == nil {
+		t.Fatal("no error")
+	}
+}
+
+func TestResendBeforeAnyPushLeavesTheFileAlone(t *testing.T) {
+	tr := newTrial(t)
+	if err := tr.resend(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if sent := tr.lua.sent(); len(sent) > 0 {
+		t.Errorf("sent %+v", sent)
+	}
+}
