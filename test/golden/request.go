@@ -13,9 +13,11 @@ import (
 //
 //	GET https://web.example.com/a?b     method and URL; the path is sent as it stands
 //	> X-Sent: value                     request headers; "> body TEXT" a body; "> body-size N" a body of N bytes;
-//	                                    "> from ADDRESS" the client's address; "> times N" send it N times
+//	                                    "> from ADDRESS" the client's address; "> times N" send it N times;
+//	                                    "> sni NAME" another server name than the URL's host, "> sni none" none
 //	< 200                               status
-//	< Location: value                   response header; "< Name:" must be absent; "< body TEXT" is contained
+//	< Location: value                   response header; "< Name:" must be absent; "< body TEXT" is contained;
+//	                                    "< certificate NAME" the server's certificate has it as its first DNS name
 //	^ service echo                      what the pod saw: service, path, method, host, tls yes, or "^ none"
 //	^ X-Seen: value                     a header the pod saw; "^ Name:" must be absent
 type Request struct {
@@ -27,12 +29,14 @@ type Request struct {
 	Body   string
 	From   string
 	Times  int
+	SNI    *string // instead of the URL's host
 
-	Status     int
-	WantHeader []Pair
-	WantBody   string
-	NoUpstream bool
-	Upstream   []Pair // lower-case words without colon, or header names
+	Status      int
+	WantHeader  []Pair
+	WantBody    string
+	Certificate string // first DNS name of the server's certificate; "" is not looked at
+	NoUpstream  bool
+	Upstream    []Pair // lower-case words without colon, or header names
 }
 
 // Pair is a name with the value it must have; an empty value means absent.
@@ -122,6 +126,11 @@ func (r *Request) readSent(name, value string, isHeader bool) error {
 		r.From = value
 	case name == "times":
 		r.Times, err = strconv.Atoi(value)
+	case name == "sni":
+		if value == "none" {
+			value = ""
+		}
+		r.SNI = &value
 	default:
 		err = fmt.Errorf("%q is not known", name)
 	}
@@ -133,8 +142,12 @@ func (r *Request) readAnswer(name, value string, isHeader bool) error {
 		r.WantHeader = append(r.WantHeader, Pair{name, value, true})
 		return nil
 	}
-	if name == "body" {
+	switch name {
+	case "body":
 		r.WantBody = value
+		return nil
+	case "certificate":
+		r.Certificate = value
 		return nil
 	}
 	var err error

@@ -27,6 +27,7 @@ type answer struct {
 	header http.Header
 	body   string
 	echo   *pods.Echo
+	names  []string // DNS names of the server's certificate
 }
 
 // Send sends the request and checks what comes back.
@@ -69,7 +70,11 @@ func (r Request) send(to Target) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return read(resp)
+	a, err := read(resp)
+	if secure, is := conn.(*tls.Conn); is {
+		a.names = secure.ConnectionState().PeerCertificates[0].DNSNames
+	}
+	return a, err
 }
 
 func (r Request) text() string {
@@ -101,6 +106,9 @@ func (r Request) dial(ctx context.Context, to Target, protocol string) (net.Conn
 		return dialer.DialContext(ctx, "tcp", to.HTTP)
 	}
 	host, _, _ := strings.Cut(r.URL.Host, ":")
+	if r.SNI != nil {
+		host = *r.SNI
+	}
 	t := tls.Dialer{NetDialer: dialer, Config: &tls.Config{
 		ServerName: host, NextProtos: []string{protocol}, InsecureSkipVerify: true, //nolint:gosec // certificates are checked by name
 	}}
@@ -152,6 +160,9 @@ func (r Request) check(a answer) []string {
 	expect("status", strconv.Itoa(a.status), strconv.Itoa(r.Status))
 	for _, h := range r.WantHeader {
 		expect("header "+h.Name, strings.Join(a.header.Values(h.Name), ", "), h.Value)
+	}
+	if r.Certificate != "" {
+		expect("certificate", strings.Join(a.names[:min(len(a.names), 1)], ""), r.Certificate)
 	}
 	if !strings.Contains(a.body, r.WantBody) {
 		wrong = append(wrong, fmt.Sprintf("the body lacks %q", r.WantBody))
