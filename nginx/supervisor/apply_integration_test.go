@@ -92,7 +92,7 @@ func TestBadConfigurationChangesNothing(t *testing.T) {
 	if !errors.As(err, &refused) {
 		t.Fatalf("the error is %v", err)
 	}
-	want := ConfigError{"nginx.conf", 42, `unknown directive "no_such_directive"`, "Ingress shop/web"}
+	want := ConfigError{"nginx.conf", 40, `unknown directive "no_such_directive"`, "Ingress shop/web"}
 	if *refused != want {
 		t.Errorf("the error is %+v, want %+v", *refused, want)
 	}
