@@ -1,6 +1,8 @@
 package nginx
 
 import (
+	"fmt"
+	"io"
 	"slices"
 	"strings"
 )
@@ -150,6 +152,9 @@ func (l *Location) Check() error {
 	list := Directives{D("location", Verbatim(l.Path)), D("set", Text(l.Identity.Path))}
 	if l.Return != nil {
 		list.Add("return", l.Return.Target)
+		if l.Return.Pattern != nil {
+			list.Add("if", l.Return.Pattern.Arg())
+		}
 	}
 	if l.Rewrite != nil {
 		list.Add("rewrite", l.Rewrite.Regex(), l.Rewrite.Target)
@@ -169,6 +174,9 @@ func (l *Location) Check() error {
 type Redirect struct {
 	Code   int
 	Target Arg
+	// Pattern limits the redirect to paths in which it is found, in any case; nil takes all. It is looked for in
+	// the path as a URL has it, so captures that the target uses cannot end the header that they stand in.
+	Pattern *Regex
 }
 
 // ToHTTPS is a redirect to the same URI over TLS.
@@ -183,6 +191,8 @@ type ToHTTPS struct {
 type Rewrite struct {
 	Pattern Regex
 	Target  Arg
+	// Printable refuses paths with control characters, because captures are used in headers.
+	Printable bool
 }
 
 // Regex is the pattern as an argument of rewrite.
@@ -247,11 +257,8 @@ func NewSecret(text string) Secret { return Secret{text} }
 // Reveal returns the text itself.
 func (s Secret) Reveal() string { return s.text }
 
-// String hides the text from fmt.
-func (s Secret) String() string { return "redacted" }
-
-// GoString hides the text from %#v.
-func (s Secret) GoString() string { return "redacted" }
+// Format hides the text from fmt, whatever the verb.
+func (s Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "redacted") }
 
 // MarshalText hides the text from encoders such as encoding/json.
 func (s Secret) MarshalText() ([]byte, error) { return []byte("redacted"), nil }

@@ -1,6 +1,8 @@
 package nginx
 
 import (
+	"encoding/json"
+	"fmt"
 	"regexp"
 	"strings"
 	"testing"
@@ -109,7 +111,7 @@ func TestWithoutDropsWhatIsInherited(t *testing.T) {
 }
 
 func TestParseRefusesWhatNginxRefuses(t *testing.T) {
-	for _, s := range []string{"a", "a {", "}", "a; }", `a "b`, `a "b"c;`, "{}", "; "} {
+	for _, s := range []string{"a", "a {", "}", "a; }", `a "b`, `a "b"c;`, "{}", "; ", `a \${b};`} {
 		if list, err := Parse(s); err == nil {
 			t.Errorf("Parse(%q) = %v, want an error", s, list)
 		}
@@ -172,4 +174,16 @@ func FuzzParseRegex(f *testing.F) {
 			t.Fatalf("%q: %v", s, err)
 		}
 	})
+}
+
+func TestSecretDoesNotShow(t *testing.T) {
+	c := Certificate{Chain: "chain", Key: NewSecret("hush")}
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%d", "%x"} {
+		if text := fmt.Sprintf(verb, c) + fmt.Sprintf(verb, c.Key); strings.Contains(text, "hush") || strings.Contains(text, "68757368") {
+			t.Errorf("%s prints %s", verb, text)
+		}
+	}
+	if text, err := json.Marshal(c); err != nil || strings.Contains(string(text), "hush") {
+		t.Errorf("JSON has %s, %v", text, err)
+	}
 }

@@ -142,12 +142,15 @@ func (p *parser) word() (string, error) {
 		return p.quoted(c)
 	}
 	var b strings.Builder
+	dollar := false // the character before was a dollar, and not an escaped one
 	for p.at < len(p.text) {
 		c := p.text[p.at]
+		after := dollar
+		dollar = c == '$'
 		switch {
 		case c == ' ' || c == '\t' || c == '\r' || c == '\n' || c == ';':
 			return b.String(), nil
-		case c == '{' && !strings.HasSuffix(b.String(), "$"):
+		case c == '{' && !after:
 			return b.String(), nil
 		case c == '\\':
 			p.escape(&b)

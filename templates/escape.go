@@ -18,9 +18,6 @@ func escape(set *template.Template) error {
 	list := set.Templates()
 	slices.SortFunc(list, func(a, b *template.Template) int { return strings.Compare(a.Name(), b.Name()) })
 	for _, t := range list {
-		if t.Tree == nil {
-			continue
-		}
 		if err := e.template(t.Tree); err != nil {
 			return err
 		}
@@ -46,11 +43,11 @@ type escaper struct {
 
 func (e *escaper) template(tree *syntax.Tree) error {
 	e.tree, e.at, e.indent, e.comment = tree, tree.Root.Pos, "", false
-	end, err := e.list(tree.Root, cursor{place: place{mode: betweenDirectives}})
+	end, err := e.list(tree.Root, cursor{})
 	if err != nil {
 		return err
 	}
-	if end.place != (place{mode: betweenDirectives}) {
+	if end.place != (place{}) {
 		return e.fail(e.at, "the template ends %s", end.place)
 	}
 	return nil
@@ -83,8 +80,6 @@ func (e *escaper) node(n syntax.Node, before *syntax.TextNode, at cursor) (curso
 	switch n := n.(type) {
 	case *syntax.TextNode:
 		return e.text(n, at)
-	case *syntax.CommentNode:
-		return at, nil
 	case *syntax.ActionNode:
 		return e.action(n, before, at)
 	case *syntax.IfNode:
@@ -162,7 +157,7 @@ func (e *escaper) branch(n *syntax.BranchNode, at cursor) (cursor, error) {
 }
 
 // loop reads {{range}}, whose body has to end where it can start again. The body is read until it starts
-// nowhere new, which comes soon: a join only adds to what it is given and there is little to add.
+// nowhere new. That comes soon: a join only adds to what it is given, and there is little to add.
 func (e *escaper) loop(n *syntax.RangeNode, at cursor) (cursor, error) {
 	if err := e.pipe(n.Pipe); err != nil {
 		return at, err
@@ -242,9 +237,6 @@ func (p place) String() string {
 		"between directives", "between the words of a directive", "in a word", "in double quotes", "in single quotes",
 		"in a comment", "in Lua source", "in a Lua string", "in a Lua string", "in a Lua string", "in a Lua string", "in a Lua comment",
 	}[p.mode]
-	if p.escaped {
-		where += " after a backslash"
-	}
 	if p.names != "" {
 		where += " of " + strings.ReplaceAll(p.names, "\n", " or ")
 	}
@@ -293,7 +285,7 @@ func join(a, b cursor) (cursor, bool) {
 		names := append(strings.Split(x.names, "\n"), strings.Split(y.names, "\n")...)
 		slices.Sort(names)
 		names = slices.Compact(names)
-		if len(names) > maxNames {
+		if len(names) > 16 { // or a loop could go on naming a directive
 			return a, false
 		}
 		x.names = strings.Join(names, "\n")
@@ -319,9 +311,6 @@ func join(a, b cursor) (cursor, bool) {
 	}
 	return out, x == y
 }
-
-// maxNames bounds the names that a directive may have by branch.
-const maxNames = 16
 
 func (p *place) inWords() bool { return p.mode == betweenWords || p.mode == inWord }
 
@@ -416,7 +405,7 @@ func (c *cursor) readQuoted(b, quote byte) {
 
 // letter notes a byte of a word.
 func (c *cursor) letter(b byte) {
-	if !c.named {
+	if !c.named && len(c.names) < 4096 { // longer than NGINX reads
 		c.names = strings.ReplaceAll(c.names, "\n", string([]byte{b, '\n'})) + string([]byte{b})
 	}
 	switch {

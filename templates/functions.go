@@ -160,7 +160,6 @@ func (c *cursor) printPart(a *action, as kind) error {
 		as = variablePart
 	}
 	a.as = max(a.as, as)
-	c.dollar = false
 	return c.settle()
 }
 

@@ -1,8 +1,11 @@
 package templates
 
 import (
+	"io"
+	"os"
 	"strings"
 	"testing"
+	"text/template"
 
 	"github.com/Masterminds/sprig/v3"
 
@@ -92,5 +95,47 @@ func TestTemplatesCallEachOtherAcrossFiles(t *testing.T) {
 	var b strings.Builder
 	if err := set.ExecuteTemplate(&b, "a.tmpl", "}"); err != nil || b.String() != "http {\n    a \"}\";\n}\n" {
 		t.Errorf("got %q, %v", b.String(), err)
+	}
+}
+
+func BenchmarkRender(b *testing.B) {
+	text, err := os.ReadFile("location.tmpl")
+	if err != nil {
+		b.Fatal(err)
+	}
+	set, err := parse(map[string]string{"location.tmpl": string(text), "t.tmpl": `location {{.Path}} {
+    set $namespace {{.Namespace}};
+    set $ingress_name {{.Ingress}};
+    set $service_name {{.Service}};
+    set $service_port {{.Port}};
+    set $location_path {{.Path}};
+    set $proxy_upstream_name {{.Label}};
+    set $backend {{.Backend}};
+    return {{.Code}} {{.Target}};
+    a "{{.Namespace}}/{{.Ingress}}";
+}
+`})
+	if err != nil {
+		b.Fatal(err)
+	}
+	data := map[string]any{
+		"Path": "/shop/items (new)", "Namespace": "shop", "Ingress": "web", "Service": "cart", "Port": "8080", "Label": "shop-cart-8080",
+		"Backend": "shop-cart-8080", "Code": 301, "Target": nginx.Concat(nginx.Text("https://"), nginx.Var("host")),
+	}
+	view := locationView{
+		Match: []nginx.Arg{nginx.Verbatim("/shop/items (new)")}, Namespace: "shop", Ingress: "web", Service: "cart", Port: "8080",
+		Path: "/shop/items (new)", Label: "shop-cart-8080", Backend: "shop-cart-8080", Pass: nginx.D("proxy_pass", nginx.Text("http://shop-cart-8080")),
+		Body: nginx.Directives{nginx.D("proxy_read_timeout", nginx.Seconds(60e9))},
+	}
+	b.Run("12 actions", func(b *testing.B) { benchmark(b, set, "t.tmpl", data) })
+	b.Run("location.tmpl", func(b *testing.B) { benchmark(b, set, "location.tmpl", view) })
+}
+
+func benchmark(b *testing.B, set *template.Template, name string, data any) {
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := set.ExecuteTemplate(io.Discard, name, data); err != nil {
+			b.Fatal(err)
+		}
 	}
 }

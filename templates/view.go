@@ -98,7 +98,9 @@ type serverView struct {
 
 func (r *renderer) serverView(s *nginx.Server) serverView {
 	v := serverView{Listen: r.listen(s.IsDefault()), IsDefault: s.IsDefault(), Directives: s.Directives, RedirectCode: r.config.HTTP.RedirectCode}
-	v.Names = append(v.Names, serverName(s.Name))
+	if s.Name != "" {
+		v.Names = append(v.Names, serverName(s.Name))
+	}
 	for _, a := range s.Aliases {
 		v.Names = append(v.Names, a.Arg())
 	}
@@ -166,11 +168,15 @@ type locationView struct {
 }
 
 type redirectView struct {
-	Code   int
-	Target nginx.Arg
+	Code    int
+	Target  nginx.Arg
+	Pattern *nginx.Arg
 }
 
-type rewriteView struct{ Pattern, Target nginx.Arg }
+type rewriteView struct {
+	Pattern, Target nginx.Arg
+	Printable       bool
+}
 
 func (r *renderer) locationView(l *nginx.Location) locationView {
 	id := l.Identity
@@ -179,13 +185,17 @@ func (r *renderer) locationView(l *nginx.Location) locationView {
 		Path: id.Path, Label: id.Upstream, Backend: l.Upstream, Denied: l.Denied, Pass: pass(l), Body: l.Body,
 	}
 	if l.Return != nil {
-		v.Return = &redirectView{l.Return.Code, l.Return.Target}
+		v.Return = &redirectView{Code: l.Return.Code, Target: l.Return.Target}
+		if l.Return.Pattern != nil {
+			pattern := l.Return.Pattern.Arg()
+			v.Return.Pattern = &pattern
+		}
 	}
 	if l.ToHTTPS != nil {
-		v.ToHTTPS = &redirectView{r.config.HTTP.RedirectCode, r.httpsTarget(l.ToHTTPS)}
+		v.ToHTTPS = &redirectView{Code: r.config.HTTP.RedirectCode, Target: r.httpsTarget(l.ToHTTPS)}
 	}
 	if l.Rewrite != nil {
-		v.Rewrite = &rewriteView{nginx.Verbatim("(?i)" + l.Rewrite.Pattern.String()), l.Rewrite.Target}
+		v.Rewrite = &rewriteView{l.Rewrite.Regex(), l.Rewrite.Target, l.Rewrite.Printable}
 	}
 	if l.Headers != nil {
 		v.Headers = setHeaders(l.Protocol.Module(), nginx.MergeHeaders(r.config.HTTP.Headers, l.Headers))
