@@ -8,15 +8,16 @@ import (
 )
 
 var appRootPath = New("app-root", Kind[string]{
-	Name: "an absolute path",
+	Name: "a path",
 	Parse: func(s string) (string, error) {
-		if !strings.HasPrefix(s, "/") || strings.HasPrefix(s, "//") {
-			return "", errors.New("it must start with one slash")
+		if !strings.HasPrefix(s, "/") {
+			return "", errors.New("does not start with a slash")
 		}
 		return only(s, basicChars)
 	},
 	Print: keep,
-}, "").Example("/app").Doc("Where requests for / of the host are redirected to, with 302.")
+	Edges: []string{"/", "//", "/:", "/" + strings.Repeat("~", maxText-1)},
+}, "").Example("/app").Doc("Where requests for / of the host are redirected to, with 302. The oldest Ingress of the host that has the annotation decides.")
 
 var appRoot = Feature{
 	Name:     "Application root",

@@ -1,6 +1,10 @@
 package annotations
 
-import "github.com/sluice-ingress/sluice/nginx"
+import (
+	"errors"
+
+	"github.com/sluice-ingress/sluice/nginx"
+)
 
 // maxBuffer bounds single buffers: they are allocated for every request.
 const maxBuffer = Size(1) << 30
@@ -12,7 +16,7 @@ var (
 				Doc("How many buffers a response may use; each has proxy-buffer-size.")
 	proxyBufferSize = SizeOf("proxy-buffer-size", 4<<10, 1<<10, maxBuffer).Global().Example("16k").
 			Doc("Size of one buffer. It also bounds the header of a response; a longer one is answered 502.")
-	proxyBusyBuffersSize = SizeOf("proxy-busy-buffers-size", -1, 1<<10, maxBuffer).Global().Example("16k").
+	proxyBusyBuffersSize = SizeOf("proxy-busy-buffers-size", unset, 1<<10, maxSize).Global().Example("16k").
 				Doc("How much of the buffers may be busy sending to the client. By default twice proxy-buffer-size.")
 	proxyMaxTempFileSize = SizeOf("proxy-max-temp-file-size", 1<<30, 0, maxSize).Global().Example("0").
 				Doc("Largest temporary file for a response that does not fit into the buffers. 0 is none.")
@@ -29,32 +33,43 @@ var buffering = Feature{
 }
 
 func buffers(v Values, l *nginx.Location) error {
-	number, size, busy := proxyBuffersNumber.In(v), proxyBufferSize.In(v), proxyBusyBuffersSize.In(v)
+	number, size := proxyBuffersNumber.In(v), proxyBufferSize.In(v)
 	if l.Protocol.Module() == "grpc" {
 		l.Proxy("buffer_size", size.Arg())
 		return nil
 	}
-	// NGINX refuses a configuration in which busy buffers are smaller than one buffer or leave none free.
-	most := Size(number-1) * size
-	var mistake error
-	if busy >= 0 && (busy < size || busy > most) {
-		mistake = Mistake(proxyBusyBuffersSize, "%s does not lie between proxy-buffer-size (%s) and all but one of the proxy-buffers-number buffers (%s)",
-			busy, size, most)
-		busy = -1
-	}
-	if busy < 0 {
-		busy = min(2*size, most)
-	}
-	file := proxyMaxTempFileSize.In(v)
-	if file != 0 && file < size {
-		mistake = Mistake(proxyMaxTempFileSize, "%s is less than one buffer (%s)", file, size)
-		file = size
-	}
+	busy, errBusy := busyBuffers(v, size, Size(number-1)*size)
+	file, errFile := tempFile(v, size)
 	l.Body.Add("proxy_buffering", nginx.Verbatim(proxyBuffering.In(v)))
 	l.Body.Add("proxy_request_buffering", nginx.Verbatim(proxyRequestBuffering.In(v)))
 	l.Body.Add("proxy_buffer_size", size.Arg())
 	l.Body.Add("proxy_buffers", nginx.Int(number), size.Arg())
 	l.Body.Add("proxy_busy_buffers_size", busy.Arg())
 	l.Body.Add("proxy_max_temp_file_size", file.Arg())
-	return mistake
+	return errors.Join(errBusy, errFile)
+}
+
+// busyBuffers is proxy-busy-buffers-size, brought to what NGINX takes: no less than one buffer, and one of them
+// has to stay free.
+func busyBuffers(v Values, size, most Size) (Size, error) {
+	usual := min(2*size, most)
+	switch busy := proxyBusyBuffersSize.In(v); {
+	case busy == unset:
+		return usual, nil
+	case busy < size || busy > most:
+		return usual, Mistake(proxyBusyBuffersSize, Conflict,
+			"%s does not lie between proxy-buffer-size (%s) and all but one of the proxy-buffers-number buffers (%s); %s is used",
+			busy, size, most, usual)
+	default:
+		return busy, nil
+	}
+}
+
+// tempFile is proxy-max-temp-file-size, which NGINX wants to be nothing or at least one buffer.
+func tempFile(v Values, size Size) (Size, error) {
+	file := proxyMaxTempFileSize.In(v)
+	if file == 0 || file >= size {
+		return file, nil
+	}
+	return size, Mistake(proxyMaxTempFileSize, Conflict, "%s is less than proxy-buffer-size (%s); that size is used", file, size)
 }

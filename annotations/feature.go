@@ -37,20 +37,21 @@ type Backend struct {
 // Error is a mistake that shows only when several settings, or other objects, are looked at together.
 type Error struct {
 	Key     string
+	Reason  Reason
 	Message string
-	Denies  bool // the paths answer 503
+	Denies  bool // the path answers 503
 }
 
 func (e Error) Error() string { return e.Key + ": " + e.Message }
 
-// Mistake makes an Error about a setting.
-func Mistake(s AnySetting, format string, args ...any) error {
-	return Error{Key: s.about().key, Message: fmt.Sprintf(format, args...)}
+// Mistake makes an Error about a setting. The message says what is done instead.
+func Mistake(s AnySetting, reason Reason, format string, args ...any) error {
+	return Error{Key: s.about().key, Reason: reason, Message: fmt.Sprintf(format, args...)}
 }
 
-// Denial makes an Error about a setting without which the paths cannot be served.
-func Denial(s AnySetting, format string, args ...any) error {
-	return Error{Key: s.about().key, Message: fmt.Sprintf(format, args...), Denies: true}
+// Denial makes an Error about a setting without which the path cannot be served.
+func Denial(s AnySetting, reason Reason, format string, args ...any) error {
+	return Error{Key: s.about().key, Reason: reason, Message: fmt.Sprintf(format, args...), Denies: true}
 }
 
 // apply runs one hook of every feature in order. A mistake becomes a finding, and denies where the
@@ -63,21 +64,35 @@ func apply[T any](v Values, target T, hook func(Feature) func(Values, T) error) 
 		if run == nil {
 			continue
 		}
-		err := run(v, target)
-		if err == nil {
-			continue
+		for _, mistake := range f.mistakes(run(v, target)) {
+			finding := Finding{Key: mistake.Key, Reason: mistake.Reason, Message: mistake.Message}
+			if f.Guards || mistake.Denies {
+				finding.Outcome, outcome = Deny, Deny
+				finding.Message += "; the path answers 503"
+			}
+			findings = append(findings, finding)
 		}
-		var mistake Error
-		if !errors.As(err, &mistake) {
-			mistake = Error{Key: f.Settings[0].about().key, Message: err.Error()}
-		}
-		finding := Finding{Key: mistake.Key, Reason: Conflict, Message: mistake.Message}
-		if f.Guards || mistake.Denies {
-			finding.Outcome, outcome = Deny, Deny
-		}
-		findings = append(findings, finding)
 	}
 	return findings, outcome
+}
+
+// mistakes takes apart what a hook returned: nothing, one error or several joined.
+func (f Feature) mistakes(err error) []Error {
+	if err == nil {
+		return nil
+	}
+	if joined, several := err.(interface{ Unwrap() []error }); several { //nolint:errorlint // what errors.Join made, not what it wraps
+		var list []Error
+		for _, one := range joined.Unwrap() {
+			list = append(list, f.mistakes(one)...)
+		}
+		return list
+	}
+	var mistake Error
+	if !errors.As(err, &mistake) {
+		mistake = Error{Key: f.Settings[0].about().key, Reason: Conflict, Message: err.Error()}
+	}
+	return []Error{mistake}
 }
 
 // HTTP applies what the ConfigMap says of all hosts.
@@ -91,14 +106,33 @@ func Server(v Values, s *nginx.Server) ([]Finding, Outcome) {
 	return apply(v, s, func(f Feature) func(Values, *nginx.Server) error { return f.Server })
 }
 
-// Location applies what an Ingress says of one of its paths.
+// Location applies what an Ingress says of one of its paths. Where the ConfigMap asks for a guard in vain, the
+// path answers 503; ForIngress has said so.
 func Location(v Values, l *nginx.Location) ([]Finding, Outcome) {
-	return apply(v, l, func(f Feature) func(Values, *nginx.Location) error { return f.Location })
+	findings, outcome := apply(v, l, locationHook)
+	if len(v.unreadable()) > 0 {
+		outcome = Deny
+	}
+	// A value of the ConfigMap that is at odds with others is not the Ingress's mistake.
+	return slices.DeleteFunc(findings, func(f Finding) bool {
+		_, own := v.own[f.Key]
+		return !own && f.Outcome == UseDefault
+	}), outcome
 }
 
 // Plain applies the ConfigMap and the defaults to a location of no Ingress: what it writes is what all
-// locations have in common.
-func Plain(v Values, l *nginx.Location) { Location(v, l) }
+// locations of that protocol have in common, and what it finds is the ConfigMap's fault.
+func Plain(v Values, l *nginx.Location) []Finding {
+	for word, p := range protocols {
+		if p == l.Protocol {
+			v.own = map[string]any{protocol.key: word}
+		}
+	}
+	findings, _ := apply(v, l, locationHook)
+	return findings
+}
+
+func locationHook(f Feature) func(Values, *nginx.Location) error { return f.Location }
 
 // ForBackend applies what an Ingress says of a Service it uses.
 func ForBackend(v Values, b *Backend) []Finding {

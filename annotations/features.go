@@ -20,5 +20,6 @@ var features = []Feature{
 	buffering,
 	httpVersion,
 	upstreamVhost,
+	connection,
 	serviceUpstream,
 }

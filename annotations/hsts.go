@@ -7,10 +7,14 @@ import (
 )
 
 var (
-	hstsOn                = Bool("hsts", true).ConfigOnly().Doc("Sends Strict-Transport-Security on every answer over TLS.")
-	hstsMaxAge            = Int("hsts-max-age", 31536000, 0, maxInt).ConfigOnly().Doc("Its max-age in seconds.")
-	hstsIncludeSubdomains = Bool("hsts-include-subdomains", true).ConfigOnly().Doc("Adds includeSubDomains to it.")
-	hstsPreload           = Bool("hsts-preload", false).ConfigOnly().Doc("Adds preload to it.")
+	hstsOn = Bool("hsts", true).ConfigOnly().Example("false").
+		Doc("Sends Strict-Transport-Security on every answer over TLS, in place of the backend's.")
+	hstsMaxAge = Int("hsts-max-age", 31536000, 0, maxCount).ConfigOnly().Example("63072000").
+			Doc("How long browsers remember it, in seconds.")
+	hstsIncludeSubdomains = Bool("hsts-include-subdomains", true).ConfigOnly().Example("false").
+				Doc("Whether it holds for all names below the host too.")
+	hstsPreload = Bool("hsts-preload", false).ConfigOnly().Example("true").
+			Doc("Asks to be put on the lists that browsers are shipped with.")
 )
 
 var hsts = Feature{

@@ -1,7 +1,6 @@
 package annotations
 
 import (
-	"fmt"
 	"strconv"
 	"strings"
 
@@ -17,30 +16,19 @@ var (
 				Doc("Keeps the slash at the end of the URI in redirects to https.")
 	usePortInRedirects = Bool("use-port-in-redirects", false).Global().Example("true").
 				Doc("Adds the port to redirects to https and to those that add a slash.")
-	httpRedirectCode = New("http-redirect-code", redirectCode, 308).ConfigOnly().Example("301").
-				Doc("Status of redirects to https and between a host and its www form: 301, 302, 307 or 308.")
-	noTLSRedirect = Words("no-tls-redirect-locations", "/.well-known/acme-challenge").ConfigOnly().
+	httpRedirectCode = Enum("http-redirect-code", "308", false, "301", "302", "307", "308").ConfigOnly().Example("301").
+				Doc("Status of redirects to https and between a host and its www form.")
+	noTLSRedirect = Words("no-tls-redirect-locations", "/.well-known/acme-challenge").ConfigOnly().Example("/.well-known,/health").
 			Doc("Paths of Ingress rules that start with one of these are not redirected to https.")
 )
-
-var redirectCode = Kind[int]{
-	Name: "the status of a redirect",
-	Parse: func(s string) (int, error) {
-		switch s {
-		case "301", "302", "307", "308":
-			return strconv.Atoi(s)
-		}
-		return 0, fmt.Errorf("it must be 301, 302, 307 or 308")
-	},
-	Print: strconv.Itoa,
-}
 
 var httpsRedirect = Feature{
 	Name:     "Redirect to https",
 	Settings: Settings{sslRedirect, forceSSLRedirect, preserveTrailingSlash, usePortInRedirects, httpRedirectCode, noTLSRedirect},
 	HTTP: func(v Values, h *nginx.HTTP) error {
-		h.RedirectCode = httpRedirectCode.In(v)
-		return nil
+		var err error
+		h.RedirectCode, err = strconv.Atoi(httpRedirectCode.In(v))
+		return err
 	},
 	Location: func(v Values, l *nginx.Location) error {
 		l.Body.Add("port_in_redirect", nginx.OnOff(usePortInRedirects.In(v)))

@@ -1,14 +1,10 @@
 package annotations
 
-import (
-	"net/netip"
-
-	"github.com/sluice-ingress/sluice/nginx"
-)
+import "github.com/sluice-ingress/sluice/nginx"
 
 var (
 	allowlist = CIDRs("allowlist-source-range").Alias("whitelist-source-range").GlobalAs("whitelist-source-range").Bad(Deny).Example("10.0.0.0/8,192.0.2.7").
-			Doc("Only clients with these addresses are served; others get 403. The ConfigMap's key is whitelist-source-range.")
+			Doc("Only clients with these addresses are served; others get 403.")
 	denylist = CIDRs("denylist-source-range").Global().Bad(Deny).Example("198.51.100.0/24").
 			Doc("Clients with these addresses get 403. Looked at before the allow list.")
 )
@@ -30,11 +26,4 @@ var ipLists = Feature{
 		}
 		return nil
 	},
-}
-
-func network(p netip.Prefix) nginx.Arg {
-	if p.IsSingleIP() {
-		return nginx.Verbatim(p.Addr().String())
-	}
-	return nginx.Verbatim(p.String())
 }

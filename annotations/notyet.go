@@ -1,98 +1,128 @@
 package annotations
 
-// foreign is an annotation of ingress-nginx that has no feature here yet. What would guard paths denies
-// them, and what would replace traffic by other traffic refuses the Ingress: being parsed and doing
-// nothing is not an option.
+import "strconv"
+
+// foreign is an annotation, or a key of the ConfigMap, of ingress-nginx that has no feature here yet. What would
+// guard paths denies them, and what would replace traffic by other traffic refuses the Ingress: being
+// parsed and doing nothing is not an option.
 type foreign struct {
 	outcome Outcome
+	// idle tells whether a value asks for nothing, so that it is fine to do nothing.
+	idle func(text string) bool
 }
 
-func (f foreign) message() string {
-	if f.outcome == UseDefault {
-		return "this annotation is not supported yet and has no effect"
-	}
-	return "this annotation is not supported yet"
+func (f foreign) asksNothing(text string) bool { return f.idle != nil && f.idle(text) }
+
+func isOff(text string) bool {
+	on, err := strconv.ParseBool(text)
+	return err == nil && !on
 }
 
-// notYet lists them by outcome. A feature that comes takes its names out of here.
-var notYet = func() map[string]foreign {
+func isOn(text string) bool {
+	on, err := strconv.ParseBool(text)
+	return err == nil && on
+}
+
+func isNoLimit(text string) bool {
+	n, err := strconv.Atoi(text)
+	return err == nil && n <= 0
+}
+
+// notYet are the annotations of ingress-nginx that have no feature here yet. A feature that comes takes its
+// names out of here.
+var notYet = collect([]group{
+	{foreign{outcome: Deny}, []string{
+		"auth-proxy-set-headers", "auth-tls-secret", "auth-type", "auth-url", "custom-headers", "proxy-ssl-secret",
+	}},
+	{foreign{Deny, isNoLimit}, []string{"limit-connections", "limit-rpm", "limit-rps"}},
+	{foreign{Deny, isOff}, []string{"enable-modsecurity"}},
+	{foreign{Refuse, isOff}, []string{"canary"}},
+	{foreign{outcome: Refuse}, []string{
+		"auth-snippet", "configuration-snippet", "modsecurity-snippet", "server-snippet", "stream-snippet",
+	}},
+	{foreign{UseDefault, isOn}, []string{"enable-access-log"}},
+	{foreign{UseDefault, isOff}, []string{
+		"auth-always-set-cookie", "disable-proxy-intercept-errors", "enable-cors", "enable-opentelemetry", "enable-owasp-core-rules",
+		"enable-rewrite-log", "http2-push-preload", "ssl-passthrough", "upstream-hash-by-subset",
+	}},
+	{foreign{outcome: UseDefault}, []string{
+		"affinity", "affinity-canary-behavior", "affinity-mode", "auth-cache-duration", "auth-cache-key", "auth-keepalive",
+		"auth-keepalive-requests", "auth-keepalive-share-vars", "auth-keepalive-timeout", "auth-method", "auth-realm",
+		"auth-request-redirect", "auth-response-headers", "auth-secret", "auth-secret-type", "auth-signin",
+		"auth-signin-redirect-param", "auth-tls-error-page", "auth-tls-match-cn", "auth-tls-pass-certificate-to-upstream",
+		"auth-tls-verify-client", "auth-tls-verify-depth", "canary-by-cookie", "canary-by-header", "canary-by-header-pattern",
+		"canary-by-header-value", "canary-weight", "canary-weight-total", "cors-allow-credentials",
+		"cors-allow-headers", "cors-allow-methods", "cors-allow-origin", "cors-expose-headers", "cors-max-age", "custom-http-errors",
+		"default-backend", "enable-global-auth", "fastcgi-index", "fastcgi-params-configmap", "limit-allowlist",
+		"limit-burst-multiplier", "limit-rate", "limit-rate-after", "limit-whitelist", "load-balance", "mirror-host",
+		"mirror-request-body", "mirror-target", "modsecurity-transaction-id", "opentelemetry-operation-name",
+		"opentelemetry-trust-incoming-span", "proxy-cookie-domain", "proxy-cookie-path", "proxy-redirect-from", "proxy-redirect-to",
+		"proxy-ssl-ciphers", "proxy-ssl-name", "proxy-ssl-protocols", "proxy-ssl-server-name", "proxy-ssl-verify",
+		"proxy-ssl-verify-depth", "satisfy", "session-cookie-change-on-failure", "session-cookie-conditional-samesite-none",
+		"session-cookie-domain", "session-cookie-expires", "session-cookie-max-age", "session-cookie-name", "session-cookie-path",
+		"session-cookie-samesite", "session-cookie-secure", "ssl-ciphers", "ssl-prefer-server-ciphers", "upstream-hash-by",
+		"upstream-hash-by-subset-size",
+	}},
+})
+
+// group is a list of names that are treated alike.
+type group struct {
+	foreign
+	names []string
+}
+
+func collect(groups []group) map[string]foreign {
 	m := map[string]foreign{}
-	for outcome, names := range map[Outcome][]string{
-		Deny: {
-			"auth-type", "auth-url", "auth-tls-secret", "limit-connections", "limit-rps", "limit-rpm", "proxy-ssl-secret",
-			"enable-modsecurity", "custom-headers", "auth-proxy-set-headers",
-		},
-		Refuse: {
-			"canary", "configuration-snippet", "server-snippet", "stream-snippet", "auth-snippet", "modsecurity-snippet",
-		},
-		UseDefault: {
-			"auth-secret", "auth-secret-type", "auth-realm", "satisfy", "auth-method", "auth-signin", "auth-signin-redirect-param",
-			"auth-response-headers", "auth-request-redirect", "auth-cache-key", "auth-cache-duration", "auth-keepalive",
-			"auth-keepalive-share-vars", "auth-keepalive-requests", "auth-keepalive-timeout", "auth-always-set-cookie",
-			"enable-global-auth", "auth-tls-verify-client", "auth-tls-verify-depth", "auth-tls-error-page",
-			"auth-tls-pass-certificate-to-upstream", "auth-tls-match-cn", "proxy-ssl-ciphers", "proxy-ssl-protocols", "proxy-ssl-name",
-			"proxy-ssl-verify", "proxy-ssl-verify-depth", "proxy-ssl-server-name", "canary-weight", "canary-weight-total",
-			"canary-by-header", "canary-by-header-value", "canary-by-header-pattern", "canary-by-cookie", "affinity", "affinity-mode",
-			"affinity-canary-behavior", "session-cookie-name", "session-cookie-secure", "session-cookie-expires",
-			"session-cookie-max-age", "session-cookie-path", "session-cookie-domain", "session-cookie-samesite",
-			"session-cookie-conditional-samesite-none", "session-cookie-change-on-failure", "load-balance", "upstream-hash-by",
-			"upstream-hash-by-subset", "upstream-hash-by-subset-size", "proxy-cookie-domain", "proxy-cookie-path",
-			"proxy-redirect-from", "proxy-redirect-to", "connection-proxy-header", "http2-push-preload", "fastcgi-index",
-			"fastcgi-params-configmap", "limit-burst-multiplier", "limit-rate", "limit-rate-after", "limit-allowlist",
-			"limit-whitelist", "enable-cors", "cors-allow-origin", "cors-allow-methods", "cors-allow-headers",
-			"cors-allow-credentials", "cors-expose-headers", "cors-max-age", "custom-http-errors", "disable-proxy-intercept-errors",
-			"default-backend", "mirror-target", "mirror-request-body", "mirror-host", "ssl-ciphers", "ssl-prefer-server-ciphers",
-			"ssl-passthrough", "enable-owasp-core-rules", "modsecurity-transaction-id", "enable-opentelemetry",
-			"opentelemetry-trust-incoming-span", "opentelemetry-operation-name", "enable-access-log", "enable-rewrite-log",
-		},
-	} {
-		for _, name := range names {
-			m[name] = foreign{outcome}
+	for _, g := range groups {
+		for _, name := range g.names {
+			m[name] = g.foreign
 		}
 	}
 	return m
-}()
+}
 
-// configKeysNotYet are ConfigMap keys of ingress-nginx that have no feature here yet.
-var configKeysNotYet = func() map[string]bool {
-	m := map[string]bool{}
-	for _, key := range []string{
-		"allow-snippet-annotations", "annotations-risk-level", "annotation-value-word-blocklist", "allow-cross-namespace-resources",
-		"strict-validate-path-type", "global-allowed-response-headers", "block-cidrs", "block-user-agents", "block-referers",
-		"hide-headers", "server-tokens", "allow-backend-server-header", "ssl-protocols", "ssl-ciphers", "ssl-ecdh-curve", "ssl-dh-param",
-		"ssl-early-data", "ssl-session-cache", "ssl-session-cache-size", "ssl-session-timeout", "ssl-session-tickets",
-		"ssl-session-ticket-key", "ssl-buffer-size", "ssl-reject-handshake", "enable-ocsp", "proxy-ssl-location-only", "use-http2",
-		"use-forwarded-headers", "compute-full-forwarded-for", "forwarded-for-header", "forwarded-host-header",
-		"forwarded-for-proxy-protocol-header", "enable-real-ip", "proxy-real-ip-cidr", "use-proxy-protocol",
-		"proxy-protocol-header-timeout", "proxy-add-original-uri-header", "generate-request-id", "proxy-cookie-path",
-		"proxy-cookie-domain", "proxy-redirect-from", "proxy-redirect-to", "proxy-set-headers", "add-headers",
-		"proxy-headers-hash-max-size", "proxy-headers-hash-bucket-size", "upstream-keepalive-connections", "upstream-keepalive-time",
-		"upstream-keepalive-timeout", "upstream-keepalive-requests", "load-balance", "upstream-hash-by", "upstream-hash-by-subset",
-		"upstream-hash-by-subset-size", "grpc-buffer-size-kb", "disable-proxy-intercept-errors", "custom-http-errors", "default-type",
-		"disable-ipv6-dns", "limit-rate", "limit-rate-after", "limit-conn-zone-variable", "limit-req-status-code",
-		"limit-conn-status-code", "global-auth-url", "global-auth-method", "global-auth-signin", "global-auth-signin-redirect-param",
-		"global-auth-response-headers", "global-auth-request-redirect", "global-auth-snippet", "global-auth-cache-key",
-		"global-auth-cache-duration", "global-auth-always-set-cookie", "no-auth-locations", "bind-address", "bind-address-ipv4",
-		"bind-address-ipv6", "disable-ipv6", "reuse-port", "keep-alive", "keep-alive-requests", "http2-max-concurrent-streams",
-		"http2-max-field-size", "http2-max-header-size", "http2-max-requests", "client-header-buffer-size", "client-header-timeout",
-		"client-body-timeout", "large-client-header-buffers", "enable-underscores-in-headers", "ignore-invalid-headers",
-		"worker-processes", "worker-cpu-affinity", "worker-shutdown-timeout", "enable-serial-reloads", "max-worker-connections",
-		"max-worker-open-files", "enable-multi-accept", "enable-aio-write", "map-hash-bucket-size", "server-name-hash-max-size",
-		"server-name-hash-bucket-size", "variables-hash-bucket-size", "variables-hash-max-size", "lua-shared-dicts",
-		"debug-connections", "nginx-status-ipv4-whitelist", "nginx-status-ipv6-whitelist", "use-gzip", "gzip-level", "gzip-min-length",
-		"gzip-disable", "gzip-types", "enable-brotli", "brotli-level", "brotli-min-length", "brotli-types", "use-geoip2",
-		"geoip2-autoreload-in-minutes", "disable-access-log", "disable-http-access-log", "disable-stream-access-log",
-		"access-log-path", "http-access-log-path", "stream-access-log-path", "access-log-params",
-		"enable-access-log-for-default-backend", "enable-auth-access-log", "skip-access-log-urls", "log-format-upstream",
-		"log-format-stream", "log-format-escape-json", "log-format-escape-none", "error-log-path", "error-log-level", "enable-syslog",
-		"syslog-host", "syslog-port", "proxy-stream-timeout", "proxy-stream-next-upstream", "proxy-stream-next-upstream-timeout",
-		"proxy-stream-next-upstream-tries", "proxy-stream-responses", "enable-modsecurity", "enable-owasp-modsecurity-crs",
-		"modsecurity-snippet", "enable-opentelemetry", "opentelemetry-config", "opentelemetry-operation-name",
-		"opentelemetry-trust-incoming-span", "otlp-collector-host", "otlp-collector-port", "otel-service-name", "otel-sampler",
-		"otel-sampler-ratio", "otel-sampler-parent-based", "otel-max-queuesize", "otel-schedule-delay-millis",
-		"otel-max-export-batch-size", "main-snippet", "http-snippet", "server-snippet", "location-snippet", "stream-snippet",
-	} {
-		m[key] = true
-	}
-	return m
-}()
+// configKeysNotYet are the keys of ingress-nginx's ConfigMap that have no feature here yet.
+var configKeysNotYet = collect([]group{
+	{foreign{outcome: Deny}, []string{"block-cidrs", "block-referers", "block-user-agents", "global-auth-url"}},
+	{foreign{Deny, isOff}, []string{"enable-modsecurity"}},
+	{foreign{outcome: UseDefault}, []string{
+		"access-log-params", "access-log-path", "add-headers", "allow-backend-server-header",
+		"allow-cross-namespace-resources", "allow-snippet-annotations", "annotation-value-word-blocklist",
+		"annotations-risk-level", "bind-address", "bind-address-ipv4", "bind-address-ipv6", "brotli-level",
+		"brotli-min-length", "brotli-types", "client-body-timeout", "client-header-buffer-size", "client-header-timeout",
+		"compute-full-forwarded-for", "custom-http-errors", "debug-connections", "default-type", "disable-access-log",
+		"disable-http-access-log", "disable-ipv6", "disable-ipv6-dns", "disable-proxy-intercept-errors",
+		"disable-stream-access-log", "enable-access-log-for-default-backend", "enable-aio-write", "enable-auth-access-log",
+		"enable-brotli", "enable-multi-accept", "enable-ocsp", "enable-opentelemetry", "enable-owasp-modsecurity-crs",
+		"enable-real-ip", "enable-serial-reloads", "enable-syslog", "enable-underscores-in-headers", "error-log-level",
+		"error-log-path", "forwarded-for-header", "forwarded-for-proxy-protocol-header", "forwarded-host-header",
+		"generate-request-id", "geoip2-autoreload-in-minutes", "global-allowed-response-headers",
+		"global-auth-always-set-cookie", "global-auth-cache-duration", "global-auth-cache-key", "global-auth-method",
+		"global-auth-request-redirect", "global-auth-response-headers", "global-auth-signin",
+		"global-auth-signin-redirect-param", "global-auth-snippet", "grpc-buffer-size-kb", "gzip-disable", "gzip-level",
+		"gzip-min-length", "gzip-types", "hide-headers", "http-access-log-path", "http-snippet",
+		"http2-max-concurrent-streams", "http2-max-field-size", "http2-max-header-size", "http2-max-requests",
+		"ignore-invalid-headers", "keep-alive", "keep-alive-requests", "large-client-header-buffers",
+		"limit-conn-status-code", "limit-conn-zone-variable", "limit-rate", "limit-rate-after", "limit-req-status-code",
+		"load-balance", "location-snippet", "log-format-escape-json", "log-format-escape-none", "log-format-stream",
+		"log-format-upstream", "lua-shared-dicts", "main-snippet", "map-hash-bucket-size", "max-worker-connections",
+		"max-worker-open-files", "modsecurity-snippet", "nginx-status-ipv4-whitelist", "nginx-status-ipv6-whitelist",
+		"no-auth-locations", "opentelemetry-config", "opentelemetry-operation-name", "opentelemetry-trust-incoming-span",
+		"otel-max-export-batch-size", "otel-max-queuesize", "otel-sampler", "otel-sampler-parent-based",
+		"otel-sampler-ratio", "otel-schedule-delay-millis", "otel-service-name", "otlp-collector-host",
+		"otlp-collector-port", "proxy-add-original-uri-header", "proxy-cookie-domain", "proxy-cookie-path",
+		"proxy-headers-hash-bucket-size", "proxy-headers-hash-max-size", "proxy-protocol-header-timeout",
+		"proxy-real-ip-cidr", "proxy-redirect-from", "proxy-redirect-to", "proxy-set-headers", "proxy-ssl-location-only",
+		"proxy-stream-next-upstream", "proxy-stream-next-upstream-timeout", "proxy-stream-next-upstream-tries",
+		"proxy-stream-responses", "proxy-stream-timeout", "reuse-port", "server-name-hash-bucket-size",
+		"server-name-hash-max-size", "server-snippet", "server-tokens", "skip-access-log-urls", "ssl-buffer-size",
+		"ssl-ciphers", "ssl-dh-param", "ssl-early-data", "ssl-ecdh-curve", "ssl-protocols", "ssl-reject-handshake",
+		"ssl-session-cache", "ssl-session-cache-size", "ssl-session-ticket-key", "ssl-session-tickets",
+		"ssl-session-timeout", "stream-access-log-path", "stream-snippet", "strict-validate-path-type", "syslog-host",
+		"syslog-port", "upstream-hash-by", "upstream-hash-by-subset", "upstream-hash-by-subset-size",
+		"upstream-keepalive-connections", "upstream-keepalive-requests", "upstream-keepalive-time",
+		"upstream-keepalive-timeout", "use-forwarded-headers", "use-geoip2", "use-gzip", "use-http2", "use-proxy-protocol",
+		"variables-hash-bucket-size", "variables-hash-max-size", "worker-cpu-affinity", "worker-processes",
+		"worker-shutdown-timeout",
+	}},
+})

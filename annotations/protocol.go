@@ -16,8 +16,7 @@ var backendProtocol = Feature{
 		p, ok := protocols[protocol.In(v)]
 		l.Protocol = p
 		if !ok {
-			l.Denied = true
-			return Mistake(protocol, "%s is not supported yet; the paths answer 503", protocol.In(v))
+			return Denial(protocol, Unsupported, "%s is not supported yet", protocol.In(v))
 		}
 		return nil
 	},

@@ -2,7 +2,6 @@ package annotations
 
 import (
 	"errors"
-	"fmt"
 	"strings"
 
 	"github.com/sluice-ingress/sluice/nginx"
@@ -12,21 +11,41 @@ var (
 	useRegex = Bool("use-regex", false).Example("true").
 			Doc("Takes the paths as regular expressions, matched from the start and in any case. It does so for all paths of the host, also those of other Ingresses.")
 	rewriteTarget = New("rewrite-target", rewriteTargetKind, "").Example("/$2").
-			Doc("Replaces the path; $1 to $9 are the captures of the path, which is taken as a regular expression. Implies use-regex.")
-	forwardedPrefix = Text("x-forwarded-prefix", "a path", rewriteChars).Bad(UseDefault).Example("/shop").
+			Doc("Replaces the path; $1 to $9 are the captures of the path, which is taken as a regular expression. Implies use-regex. A target that starts with http:// or https:// redirects there with 302.")
+	forwardedPrefix = New("x-forwarded-prefix", forwardedPrefixKind, "").Bad(Refuse).Example("/shop").
 			Doc("Value of the header X-Forwarded-Prefix on requests that rewrite-target changes; may use captures.")
 )
 
 var rewriteTargetKind = Kind[string]{
-	Name: "a path with captures",
+	Name: "a path, with captures if need be",
 	Parse: func(s string) (string, error) {
 		if _, err := only(s, rewriteChars); err != nil {
 			return "", err
 		}
-		_, err := withCaptures(s, 9)
+		_, err := expand(s, 9)
 		return s, err
 	},
 	Print: keep,
+	Edges: append([]string{
+		"/", "x", "$1", "/$1/$9", "/$namespace/$1", strings.Repeat("$1", 300), "https://$host/$1", "http://example.com/$2", "https://", "https:",
+	}, textEdges(basicChars)...),
+}
+
+// forwardedPrefixKind takes blanks inside, as ingress-nginx did.
+var forwardedPrefixKind = Kind[string]{
+	Name: "a path, with captures if need be",
+	Parse: func(s string) (string, error) {
+		if _, err := only(s, rewriteChars+" "); err != nil {
+			return "", err
+		}
+		if s = strings.TrimSpace(s); s == "" {
+			return "", errors.New("has nothing but blanks")
+		}
+		_, err := expand(s, 9)
+		return s, err
+	},
+	Print: keep,
+	Edges: append([]string{"/a b ", "$1", "/$9/$host", strings.Repeat("$1", 300)}, textEdges(basicChars)...),
 }
 
 var rewriting = Feature{
@@ -39,49 +58,41 @@ func rewrite(v Values, l *nginx.Location) error {
 	if !Rewrites(v, l.Identity.Path) {
 		return nil
 	}
-	pattern, err := nginx.ParseRegex(l.Identity.Path)
+	path, err := nginx.ParseRegex(l.Identity.Path)
 	if err != nil {
-		return Denial(rewriteTarget, "the path %s is no regular expression: it %s", printable(l.Identity.Path), err)
+		return Denial(rewriteTarget, Conflict, "the path %s is not a regular expression: it %s", printable(l.Identity.Path), err)
 	}
-	target, err := withCaptures(rewriteTarget.In(v), pattern.Groups())
+	pattern := path.NamedGroups(capturePrefix)
+	target, err := expand(rewriteTarget.In(v), path.Groups())
 	if err != nil {
-		return Mistake(rewriteTarget, "%s", err)
+		return Denial(rewriteTarget, Conflict, "%s %s", printable(rewriteTarget.In(v)), err)
 	}
-	l.Rewrite = &nginx.Rewrite{Pattern: pattern.NamedGroups(capturePrefix), Target: target}
-	if prefix := forwardedPrefix.In(v); prefix != "" {
-		value, err := withCaptures(prefix, pattern.Groups())
-		if err != nil {
-			return Mistake(forwardedPrefix, "%s", err)
-		}
-		l.SetHeader("X-Forwarded-Prefix", value)
+	switch text := rewriteTarget.In(v); {
+	case strings.HasPrefix(text, "http://"), strings.HasPrefix(text, "https://"), strings.HasPrefix(text, "$scheme://"):
+		l.Return = &nginx.Redirect{Code: 302, Target: nginx.Concat(target, nginx.Var("is_args"), nginx.Var("args")), Pattern: &pattern}
+		return nil
+	case l.Upstream == "":
+		return nil // whatever its path, the request is answered 404
+	case target.Value() == "":
+		return Denial(rewriteTarget, Conflict, "%s is nothing for the path %s, which has no such capture", printable(text), printable(l.Identity.Path))
 	}
-	return nil
+	l.Rewrite = &nginx.Rewrite{Pattern: pattern, Target: target}
+	return prefixHeader(v, l, path.Groups())
 }
 
-// capturePrefix starts the names of the variables that hold a path's captures.
-const capturePrefix = "capture_"
-
-// withCaptures reads a text in which $1 to $9 stand for captures. Like NGINX it takes one digit only, and
-// a capture that the pattern lacks is empty.
-func withCaptures(s string, groups int) (nginx.Arg, error) {
-	var parts []nginx.Arg
-	for {
-		before, after, found := strings.Cut(s, "$")
-		if before != "" {
-			parts = append(parts, nginx.Text(before))
-		}
-		switch {
-		case !found:
-			return nginx.Concat(parts...), nil
-		case after == "":
-			return nginx.Arg{}, errors.New("it ends in $")
-		case after[0] < '1' || after[0] > '9':
-			return nginx.Arg{}, fmt.Errorf("$%c is no capture", after[0])
-		case int(after[0]-'0') <= groups:
-			parts = append(parts, nginx.Var(capturePrefix+after[:1]))
-		}
-		s = after[1:]
+func prefixHeader(v Values, l *nginx.Location, groups int) error {
+	text := forwardedPrefix.In(v)
+	if text == "" {
+		return nil
 	}
+	value, err := expand(text, groups)
+	if err != nil {
+		return err // the kind has tried the same
+	}
+	// Captures are pieces of the decoded path: a line end in one would begin another header.
+	l.Rewrite.Printable = strings.Contains(text, "$")
+	l.SetHeader("X-Forwarded-Prefix", value)
+	return nil
 }
 
 // UsesRegex tells whether a path of an Ingress makes its host match by regular expressions.

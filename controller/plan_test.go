@@ -59,7 +59,7 @@ func TestMemoryChangesNoPlan(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	o, lists := options(t), fleet.Lists(30, 8080, "10.0.0.1", "10.0.0.2")
 	o.Translate.ConfigMap = cluster.Name{Namespace: "n", Name: "c"}
-	for step := range 200 {
+	for step := range 80 {
 		change(random, &lists)
 		remembering, fresh := o, options(t)
 		fresh.Translate.ConfigMap = o.Translate.ConfigMap

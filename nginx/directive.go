@@ -82,7 +82,16 @@ func (ds Directives) Encode(indent string) (string, error) {
 // Add appends a directive.
 func (ds *Directives) Add(name string, args ...Arg) { *ds = append(*ds, D(name, args...)) }
 
-// Groups maps each directive name to the encoded text of all directives of that name.
+// group is the name of the group of directives that NGINX inherits together: a location with one allow or deny
+// inherits no other.
+func (d Directive) group() string {
+	if d.Name == "deny" {
+		return "allow"
+	}
+	return d.Name
+}
+
+// Groups maps the name of each group of directives to the encoded text of all directives in it.
 func (ds Directives) Groups() map[string]string {
 	m := make(map[string]string, len(ds))
 	for _, d := range ds {
@@ -92,7 +101,7 @@ func (ds Directives) Groups() map[string]string {
 		if err != nil {
 			s = "\x00" + err.Error()
 		}
-		m[d.Name] += s
+		m[d.group()] += s
 	}
 	return m
 }
@@ -103,7 +112,7 @@ func (ds Directives) Without(inherited map[string]string) Directives {
 	groups := ds.Groups()
 	var out Directives
 	for _, d := range ds {
-		if same, ok := inherited[d.Name]; !ok || same != groups[d.Name] {
+		if same, ok := inherited[d.group()]; !ok || same != groups[d.group()] {
 			out = append(out, d)
 		}
 	}

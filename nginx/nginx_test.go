@@ -187,3 +187,16 @@ func TestSecretDoesNotShow(t *testing.T) {
 		t.Errorf("JSON has %s, %v", text, err)
 	}
 }
+
+// A location that says allow or deny inherits neither, so both have to be written.
+func TestWithoutKeepsAllowAndDenyTogether(t *testing.T) {
+	base := Directives{D("allow", Verbatim("10.0.0.0/8")), D("deny", Verbatim("all"))}
+	own := Directives{D("allow", Verbatim("192.0.2.7")), D("deny", Verbatim("all"))}
+	got, err := own.Without(base.Groups()).Encode("")
+	if want := "allow 192.0.2.7;\ndeny all;\n"; err != nil || got != want {
+		t.Errorf("got %q, %v, want %q", got, err, want)
+	}
+	if rest := base.Without(base.Groups()); len(rest) > 0 {
+		t.Errorf("%v is repeated", rest)
+	}
+}

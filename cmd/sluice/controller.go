@@ -9,6 +9,7 @@ import (
 	"os"
 	"runtime"
 	"strconv"
+	"syscall"
 	"time"
 
 	"github.com/miekg/dns"
@@ -137,7 +138,20 @@ func daemonOptions(f controllerFlags) (controller.Options, error) {
 		return controller.Options{}, err
 	}
 	translation.Settings = surroundings()
-	return controller.Options{Translate: translation, Render: f.processFlags.options(), Memory: templates.NewMemory()}, nil
+	render := f.processFlags.options()
+	render.OpenFiles = openFiles()
+	return controller.Options{Translate: translation, Render: render, Memory: templates.NewMemory()}, nil
+}
+
+// openFiles is how many files a worker may have open: what the process may, less a reserve, as in
+// ingress-nginx.
+func openFiles() int {
+	const reserve, least, most = 1024, 1024, 1 << 20
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		return least
+	}
+	return int(min(max(limit.Max, least+reserve)-reserve, most))
 }
 
 // surroundings reads what workers need to resolve names. Without a readable resolv.conf no name resolves.

@@ -6,13 +6,11 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
-	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
-	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/sluice-ingress/sluice/annotations"
 	"github.com/sluice-ingress/sluice/controller/cluster"
@@ -74,18 +72,22 @@ func (t *translator) defaultBackend() *backend {
 	if b := t.backends[defaultBackendName]; b != nil {
 		return b
 	}
-	b := &backend{name: defaultBackendName, label: defaultBackendName, service: name.Name}
-	t.backends[defaultBackendName] = b
+	object := Object{"Service", name.Namespace, name.Name}
 	service := t.snapshot.Service(name.Namespace, name.Name)
 	if service == nil || len(service.Spec.Ports) == 0 {
 		t.problem(Problem{
-			Object: Object{"Service", name.Namespace, name.Name}, Severity: cluster.Error, Reason: MissingService,
-			Message: "the default backend does not exist or has no port; what no rule takes answers 503",
+			Object: object, Severity: cluster.Error, Reason: MissingService,
+			Message: "the default backend does not exist or has no port; what no rule takes answers 404",
 		})
-		return b
+		return nil
 	}
+	b := &backend{name: defaultBackendName, label: defaultBackendName, service: name.Name}
+	t.backends[defaultBackendName] = b
 	b.port = strconv.Itoa(int(service.Spec.Ports[0].Port))
 	t.fill(b, name.Namespace, networkingv1.ServiceBackendPort{Number: service.Spec.Ports[0].Port}, annotations.Backend{})
+	if b.problem != nil {
+		t.problem(Problem{Object: object, Severity: b.problem.severity, Reason: b.problem.reason, Message: b.problem.message})
+	}
 	return b
 }
 
@@ -97,7 +99,7 @@ func (t *translator) fill(b *backend, namespace string, port networkingv1.Servic
 		return
 	}
 	if service.Spec.Type == corev1.ServiceTypeExternalName {
-		b.external(service, port)
+		t.external(b, service, port)
 		return
 	}
 	servicePort := findPort(service, port)
@@ -109,13 +111,13 @@ func (t *translator) fill(b *backend, namespace string, port networkingv1.Servic
 		b.data.Endpoints = []dynamic.Endpoint{{Address: ip, Port: int(servicePort.Port)}}
 		return
 	}
-	b.data = endpoints(t.snapshot.Slices(namespace, b.service), servicePort.Name)
+	b.data = t.endpoints(t.snapshot.Slices(namespace, b.service), servicePort.Name)
 	if len(b.data.Endpoints)+len(b.data.Names) == 0 {
 		b.problem = &backendProblem{".name", NoEndpoints, cluster.Warning, fmt.Sprintf("Service %s/%s has no ready endpoint for port %s; the path answers 503", namespace, b.service, b.port)}
 	}
 }
 
-// findPort finds the port of a Service by name or number; a number may also be that of a target port, as in
+// findPort finds the port of a Service by name or number; either may also be that of a target port, as in
 // ingress-nginx. NGINX proxies HTTP over TCP only.
 func findPort(s *corev1.Service, want networkingv1.ServiceBackendPort) *corev1.ServicePort {
 	match := func(f func(p *corev1.ServicePort) bool) *corev1.ServicePort {
@@ -127,7 +129,10 @@ func findPort(s *corev1.Service, want networkingv1.ServiceBackendPort) *corev1.S
 		return nil
 	}
 	if want.Name != "" {
-		return match(func(p *corev1.ServicePort) bool { return p.Name == want.Name })
+		if p := match(func(p *corev1.ServicePort) bool { return p.Name == want.Name }); p != nil {
+			return p
+		}
+		return match(func(p *corev1.ServicePort) bool { return p.TargetPort == intstr.FromString(want.Name) })
 	}
 	if p := match(func(p *corev1.ServicePort) bool { return p.Port == want.Number }); p != nil {
 		return p
@@ -137,22 +142,30 @@ func findPort(s *corev1.Service, want networkingv1.ServiceBackendPort) *corev1.S
 
 // endpoints merges the slices of a Service for one of its ports, named as in the Service. Ready endpoints
 // are used; if there is none, those that terminate but still serve.
-func endpoints(all []*discoveryv1.EndpointSlice, port string) dynamic.Backend {
-	ready := collect(all, port, isReady)
+func (t *translator) endpoints(all []*discoveryv1.EndpointSlice, port string) dynamic.Backend {
+	ready := t.collect(all, port, isReady)
 	if len(ready.Endpoints)+len(ready.Names) == 0 {
-		return collect(all, port, isEnding)
+		return t.collect(all, port, isEnding)
 	}
 	return ready
 }
 
-// isReady follows the API: an unknown condition counts as ready.
-func isReady(c discoveryv1.EndpointConditions) bool { return c.Ready == nil || *c.Ready }
+// Conditions that are not known count as the API says: as ready unless terminating, and as serving.
 
-func isEnding(c discoveryv1.EndpointConditions) bool {
-	return c.Serving != nil && *c.Serving && c.Terminating != nil && *c.Terminating
+func isReady(c discoveryv1.EndpointConditions) bool {
+	if c.Ready == nil {
+		return !isTrue(c.Terminating)
+	}
+	return *c.Ready
 }
 
-func collect(all []*discoveryv1.EndpointSlice, port string, wanted func(discoveryv1.EndpointConditions) bool) dynamic.Backend {
+func isEnding(c discoveryv1.EndpointConditions) bool {
+	return isTrue(c.Terminating) && (c.Serving == nil || *c.Serving)
+}
+
+func isTrue(b *bool) bool { return b != nil && *b }
+
+func (t *translator) collect(all []*discoveryv1.EndpointSlice, port string, wanted func(discoveryv1.EndpointConditions) bool) dynamic.Backend {
 	var b dynamic.Backend
 	for _, slice := range all {
 		number := slicePort(slice, port)
@@ -165,9 +178,7 @@ func collect(all []*discoveryv1.EndpointSlice, port string, wanted func(discover
 			}
 			for _, address := range e.Addresses {
 				if slice.AddressType == discoveryv1.AddressTypeFQDN {
-					if name := dnsName(address); name != "" {
-						b.Names = append(b.Names, dynamic.Endpoint{Address: name, Port: number})
-					}
+					t.addOutside(&b, address, number)
 				} else if ip, err := netip.ParseAddr(address); err == nil && ip.Zone() == "" {
 					b.Endpoints = append(b.Endpoints, dynamic.Endpoint{Address: ip.String(), Port: number})
 				}
@@ -196,47 +207,4 @@ func sortedEndpoints(list []dynamic.Endpoint) []dynamic.Endpoint {
 		return cmp.Or(cmp.Compare(a.Address, b.Address), cmp.Compare(a.Port, b.Port))
 	})
 	return slices.Compact(list)
-}
-
-// external makes the backend of an ExternalName Service: a name for the workers to resolve.
-func (b *backend) external(s *corev1.Service, want networkingv1.ServiceBackendPort) {
-	name := dnsName(s.Spec.ExternalName)
-	if name == "" {
-		b.problem = &backendProblem{".name", BadExternalName, cluster.Error,
-			fmt.Sprintf("Service %s/%s has an externalName that is not a DNS name or points to this machine; the path answers 503", s.Namespace, s.Name)}
-		return
-	}
-	port := int(want.Number)
-	if p := findPort(s, want); p != nil {
-		port = int(p.Port)
-		if p.TargetPort.Type == intstr.Int && p.TargetPort.IntVal > 0 {
-			port = int(p.TargetPort.IntVal)
-		}
-	}
-	if port < 1 || port > 65535 {
-		b.problem = &backendProblem{".port", MissingPort, cluster.Error, fmt.Sprintf("Service %s/%s has no port %s; the path answers 503", s.Namespace, s.Name, b.port)}
-		return
-	}
-	if ip, err := netip.ParseAddr(name); err == nil {
-		b.data.Endpoints = []dynamic.Endpoint{{Address: ip.String(), Port: port}}
-		return
-	}
-	b.data.Names = []dynamic.Endpoint{{Address: name, Port: port}}
-}
-
-// dnsName checks a name that workers shall resolve. It returns "" for what is no DNS name, and for names
-// and addresses of this machine: no tenant may reach what listens on loopback or at the metadata address.
-func dnsName(s string) string {
-	name := strings.ToLower(s)
-	bare := strings.TrimSuffix(name, ".")
-	if ip, err := netip.ParseAddr(bare); err == nil {
-		if ip = ip.Unmap(); ip.IsLoopback() || ip.IsUnspecified() || ip.IsLinkLocalUnicast() || ip.IsMulticast() || ip.Zone() != "" {
-			return ""
-		}
-		return ip.String()
-	}
-	if bare == "localhost" || strings.HasSuffix(bare, ".localhost") || len(validation.IsDNS1123Subdomain(bare)) > 0 {
-		return ""
-	}
-	return name
 }

@@ -3,6 +3,7 @@ package translate
 import (
 	"cmp"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,6 +19,14 @@ import (
 // anyHost is the name of the server that takes hosts no rule names.
 const anyHost = "_"
 
+// label is how messages call a host.
+func label(host string) string {
+	if host == anyHost {
+		return "all hosts without rules"
+	}
+	return "host " + host
+}
+
 // host is what all Ingresses together say of one host.
 type host struct {
 	name  string
@@ -32,13 +41,15 @@ type path struct {
 	text    string
 	exact   bool
 	backend *backend // nil answers 404
-	field   string   // where it stands in the Ingress
-	root    bool     // made by us, to take what no path of the host takes
+	field   string   // where it stands in the Ingress; "" if we made it up
+	// catchAll marks what takes hosts that no rule names. As in ingress-nginx no redirect and no rewriting
+	// applies to it, the controller's own included: load balancers ask there for the health of a node.
+	catchAll bool
 }
 
 // regex tells whether the path makes its host match by regular expressions.
 func (p *path) regex() bool {
-	return p.ingress != nil && annotations.UsesRegex(p.ingress.values, p.text)
+	return p.ingress != nil && !p.catchAll && annotations.UsesRegex(p.ingress.values, p.text)
 }
 
 // host returns the host of that name and notes that the Ingress names it.
@@ -54,16 +65,18 @@ func (t *translator) host(name string, by *ingress) *host {
 	return h
 }
 
-// hostsInOrder lists all hosts but the default one by name.
+// hostsInOrder lists all hosts but the default one by name. There are no more hosts after findBackends.
 func (t *translator) hostsInOrder() []*host {
-	var list []*host
+	if t.order != nil {
+		return t.order
+	}
 	for name, h := range t.hosts {
 		if name != anyHost {
-			list = append(list, h)
+			t.order = append(t.order, h)
 		}
 	}
-	slices.SortFunc(list, func(a, b *host) int { return cmp.Compare(a.name, b.name) })
-	return list
+	slices.SortFunc(t.order, func(a, b *host) int { return cmp.Compare(a.name, b.name) })
+	return t.order
 }
 
 // findBackends walks all rules in the order of age, so that the oldest Ingress decides how a Service is
@@ -71,6 +84,7 @@ func (t *translator) hostsInOrder() []*host {
 func (t *translator) findBackends() {
 	t.host(anyHost, nil)
 	for _, i := range t.ingresses {
+		i.fallback = t.ownFallback(i)
 		for r := range i.Spec.Rules {
 			t.rule(i, r)
 		}
@@ -100,17 +114,22 @@ func (t *translator) rule(i *ingress, r int) {
 // hostName checks the host of a rule as the API server does and returns the server's name.
 func hostName(s string) (name, problem string) {
 	name = strings.ToLower(s)
-	switch {
-	case name == "":
+	if name == "" {
 		return anyHost, ""
-	case strings.HasPrefix(name, "*"):
-		if len(validation.IsWildcardDNS1123Subdomain(name)) == 0 {
-			return name, ""
-		}
-	case len(validation.IsDNS1123Subdomain(name)) == 0:
+	}
+	if isHost(strings.TrimPrefix(name, "*.")) {
 		return name, ""
 	}
 	return "", fmt.Sprintf("%.80q is neither a host name nor a wildcard such as *.example.com", s)
+}
+
+// isHost tells whether a lower-case text is a name that DNS can hold. The API server is content with labels of
+// any length and with addresses; workers would refuse a whole update for one of those.
+func isHost(name string) bool {
+	if _, err := netip.ParseAddr(name); err == nil || len(validation.IsDNS1123Subdomain(name)) > 0 {
+		return false
+	}
+	return !slices.ContainsFunc(strings.Split(name, "."), func(label string) bool { return len(label) > 63 })
 }
 
 func (t *translator) path(h *host, i *ingress, p *networkingv1.HTTPIngressPath, field string) {
@@ -148,8 +167,17 @@ func (t *translator) path(h *host, i *ingress, p *networkingv1.HTTPIngressPath, 
 func (t *translator) duplicate(younger, older *path, host string) {
 	t.problem(Problem{
 		Object: younger.ingress.object(), Field: younger.field + ".path", Severity: cluster.Warning, Reason: DuplicatePath,
-		Message: fmt.Sprintf("path %.200q of host %s is already served by %s (%s), which is older or comes first; this one is not used",
-			younger.text, host, older.ingress.object(), older.field),
+		Message: fmt.Sprintf("path %.200q of %s is already served by %s (%s), which is older or comes first; this one is not used",
+			younger.text, label(host), older.ingress.object(), older.field),
+	})
+}
+
+// overlap reports that another path of the host, the same but for a slash, serves all below a path.
+func (t *translator) overlap(path, other *path, host string) {
+	t.problem(Problem{
+		Object: path.ingress.object(), Field: path.field + ".path", Severity: cluster.Warning, Reason: DuplicatePath,
+		Message: fmt.Sprintf("what is below path %.200q of %s is served by %s (%s); this one takes only the path itself",
+			path.text, label(host), other.ingress.object(), other.field),
 	})
 }
 
@@ -158,62 +186,99 @@ func checkPath(text string) string {
 	if !strings.HasPrefix(text, "/") {
 		return fmt.Sprintf("%.80q does not start with a slash", text)
 	}
-	if _, err := nginx.Verbatim(text).Encode(); err != nil {
+	// The path becomes the value of a variable, and with a few more bytes a pattern.
+	if _, err := nginx.Text(text).Encode(); err != nil {
+		return err.Error()
+	}
+	if _, err := nginx.Verbatim("^" + text + "/").Encode(); err != nil {
 		return err.Error()
 	}
 	return ""
 }
 
-// defaultServer makes the server for all hosts that no rule names.
+// defaultServer makes the server for all hosts that no rule names. An Ingress with nothing but a default
+// backend is looked at before all rules, so it takes the place of any path / without a host.
 func (t *translator) defaultServer() {
 	h := t.hosts[anyHost]
-	var winner *ingress
+	root := &path{text: "/", catchAll: true}
 	for _, i := range t.ingresses {
 		if i.Spec.DefaultBackend == nil || len(i.Spec.Rules) > 0 {
 			continue
 		}
-		if winner == nil {
-			winner = i
+		if root.ingress == nil {
+			root.ingress, root.backend, root.field = i, t.fallback(i), "spec.defaultBackend"
 			continue
 		}
 		t.problem(Problem{
 			Object: i.object(), Field: "spec.defaultBackend", Severity: cluster.Warning, Reason: DuplicateCatchAll,
-			Message: fmt.Sprintf("%s is older and takes all unknown hosts; this one is not used", winner.object()),
+			Message: fmt.Sprintf("%s is older and takes all unknown hosts; this one is not used", root.ingress.object()),
 		})
 	}
-	if winner != nil && !slices.ContainsFunc(h.paths, isPrefixRoot) {
-		h.paths = append(h.paths, &path{
-			ingress: winner, text: "/", backend: t.fallback(winner), field: "spec.defaultBackend", root: true,
-		})
+	if root.ingress == nil {
+		root.backend = t.defaultBackend()
+	} else if at := slices.IndexFunc(h.paths, isPrefixRoot); at >= 0 {
+		t.duplicate(h.paths[at], root, anyHost)
+		h.paths = slices.Delete(h.paths, at, at+1)
+	}
+	if !slices.ContainsFunc(h.paths, isPrefixRoot) {
+		h.paths = append(h.paths, root)
 	}
 	t.server(h)
 }
 
 func isPrefixRoot(p *path) bool { return p.text == "/" && !p.exact }
 
+// ownFallback is the default backend that an Ingress itself names, or nil.
+func (t *translator) ownFallback(i *ingress) *backend {
+	switch b := i.Spec.DefaultBackend; {
+	case b == nil:
+		return nil
+	case b.Service != nil:
+		return t.backend(i, b.Service, "spec.defaultBackend")
+	}
+	t.problem(Problem{
+		Object: i.object(), Field: "spec.defaultBackend", Severity: cluster.Error, Reason: ResourceBackend,
+		Message: "only Services can be backends; the controller's default backend is used",
+	})
+	return nil
+}
+
 // fallback is the backend for what no path of an Ingress takes: its own default backend or the
 // controller's.
 func (t *translator) fallback(i *ingress) *backend {
-	if i != nil && i.Spec.DefaultBackend != nil {
-		if service := i.Spec.DefaultBackend.Service; service != nil {
-			return t.backend(i, service, "spec.defaultBackend")
-		}
-		t.problem(Problem{
-			Object: i.object(), Field: "spec.defaultBackend", Severity: cluster.Error, Reason: ResourceBackend,
-			Message: "only Services can be backends; what no path takes answers 404",
-		})
+	if i != nil && i.fallback != nil {
+		return i.fallback
 	}
 	return t.defaultBackend()
 }
 
-// server makes the server block of a host, or takes the one that was made of the same objects before.
+// server makes the server block of a host, and a second one for those of its aliases that have no certificate:
+// whether a request is redirected to https depends on the name it asks for.
 func (t *translator) server(h *host) {
-	hasTLS := t.certificate(h)
+	hasTLS := t.isSecure(h.name)
 	if !slices.ContainsFunc(h.paths, isPrefixRoot) {
-		h.paths = append(h.paths, &path{ingress: h.first, text: "/", backend: t.fallback(h.first), root: true})
+		h.paths = append(h.paths, &path{ingress: h.first, text: "/", backend: t.fallback(h.first)})
 	}
+	s := t.serverOnce(h.name, h, hasTLS)
+	if len(s.Aliases) == 0 {
+		t.result.Config.Servers = append(t.result.Config.Servers, s)
+		return
+	}
+	own := *s // s itself is remembered
+	var inClear []nginx.ServerName
+	own.Aliases, inClear = t.furtherNames(h, s)
+	t.result.Config.Servers = append(t.result.Config.Servers, &own)
+	if len(inClear) > 0 {
+		other := *t.serverOnce(h.name+" in the clear", h, false)
+		other.Name, other.Aliases, other.WWW = "", inClear, false
+		t.result.Config.Servers = append(t.result.Config.Servers, &other)
+	}
+}
+
+// serverOnce makes a server block of a host, or takes the one that was made of the same objects before.
+func (t *translator) serverOnce(key string, h *host, hasTLS bool) *nginx.Server {
 	now := remembered(h, hasTLS)
-	if before, ok := t.options.Memory.hosts.get(h.name); ok && before.madeOfTheSameAs(now) {
+	if before, ok := t.options.Memory.hosts.get(key); ok && before.madeOfTheSameAs(now) {
 		now = before
 	} else {
 		t.recording = &now.problems
@@ -224,7 +289,7 @@ func (t *translator) server(h *host) {
 				now.backends = append(now.backends, l.Upstream)
 			}
 		}
-		t.options.Memory.hosts.set(h.name, now)
+		t.options.Memory.hosts.set(key, now)
 	}
 	for _, p := range now.problems {
 		t.problem(p)
@@ -232,7 +297,7 @@ func (t *translator) server(h *host) {
 	for _, name := range now.backends {
 		t.backends[name].used = true
 	}
-	t.result.Config.Servers = append(t.result.Config.Servers, now.server)
+	return now.server
 }
 
 func (t *translator) newServer(h *host, hasTLS bool) *nginx.Server {
@@ -251,54 +316,6 @@ func (t *translator) newServer(h *host, hasTLS bool) *nginx.Server {
 
 func (t *translator) report(i *ingress, findings []annotations.Finding) {
 	for _, f := range findings {
-		t.problem(t.finding(i.Ingress, f, f.Outcome, "; its paths answer 503"))
+		t.problem(t.finding(i.Ingress, f, f.Outcome, ""))
 	}
-}
-
-// redirectServers adds the servers that only redirect from or to the www form of another, and drops
-// aliases of names that exist.
-func (t *translator) redirectServers() {
-	names := map[string]bool{}
-	for _, s := range t.result.Config.Servers {
-		names[s.Name] = true
-	}
-	for n, s := range t.result.Config.Servers {
-		if len(s.Aliases) == 0 {
-			continue
-		}
-		without := *s // s itself is remembered
-		without.Aliases = nil
-		for _, a := range s.Aliases {
-			if a.Name != "" && names[a.Name] {
-				continue
-			}
-			names[a.Name] = true
-			without.Aliases = append(without.Aliases, a)
-			t.shareCertificate(s.Name, a.Name)
-		}
-		t.result.Config.Servers[n] = &without
-	}
-	var more []*nginx.Server
-	for _, s := range t.result.Config.Servers {
-		other, bare := "www."+s.Name, strings.TrimPrefix(s.Name, "www.")
-		if bare != s.Name {
-			other = bare
-		}
-		if s.WWW && !s.IsDefault() && !strings.HasPrefix(s.Name, "*") && !names[other] {
-			names[other] = true
-			more = append(more, &nginx.Server{Name: other, RedirectTo: s.Name, Owner: s.Owner})
-			t.shareCertificate(s.Name, other)
-		}
-	}
-	t.result.Config.Servers = append(t.result.Config.Servers, more...)
-	slices.SortFunc(t.result.Config.Servers, func(a, b *nginx.Server) int {
-		return cmp.Or(cmp.Compare(boolRank(b.IsDefault()), boolRank(a.IsDefault())), cmp.Compare(a.Name, b.Name))
-	})
-}
-
-func boolRank(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
 }

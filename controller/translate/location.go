@@ -27,10 +27,12 @@ func (t *translator) locations(h *host, hasTLS bool) []*nginx.Location {
 	var list []*nginx.Location
 	taken := map[string]*path{}
 	for _, p := range h.paths {
-		for _, m := range matches(p, regex, exact[p.text]) {
+		for n, m := range matches(p, regex, exact[p.text]) {
 			key := fmt.Sprintf("%d %s", m.kind, m.text)
 			if older := taken[key]; older != nil {
-				if p.ingress != nil && older.ingress != nil {
+				if n > 0 {
+					t.overlap(p, older, h.name)
+				} else if p.field != "" && older.field != "" {
 					t.duplicate(p, older, h.name)
 				}
 				continue
@@ -104,8 +106,7 @@ func (t *translator) location(p *path, m match, hasTLS bool) *nginx.Location {
 		l.Upstream = p.backend.name
 		l.Identity.Service, l.Identity.Port, l.Identity.Upstream = p.backend.service, p.backend.port, p.backend.label
 	}
-	if p.field == "spec.defaultBackend" {
-		// A catch-all Ingress keeps its annotations except those that redirect or rewrite.
+	if p.catchAll {
 		values = values.WithoutRedirects()
 	}
 	findings, outcome := annotations.Location(values, l)
@@ -113,6 +114,16 @@ func (t *translator) location(p *path, m match, hasTLS bool) *nginx.Location {
 		t.report(p.ingress, findings)
 	}
 	l.Denied = l.Denied || outcome == annotations.Deny
+	if p.catchAll {
+		l.ToHTTPS = nil
+	}
 	l.Body = l.Body.Without(t.inherited)
+	if err := l.Check(); err != nil && p.ingress != nil {
+		t.problem(Problem{
+			Object: p.ingress.object(), Field: p.field, Severity: cluster.Error, Reason: CannotBeWritten,
+			Message: fmt.Sprintf("the annotations together with the path give something that NGINX does not take (%s); the path answers 503", err),
+		})
+		l.Denied, l.Return, l.ToHTTPS, l.Rewrite, l.Headers, l.Body = true, nil, nil, nil, nil, nil
+	}
 	return l
 }

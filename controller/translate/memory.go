@@ -81,7 +81,7 @@ func remembered(h *host, hasTLS bool) *rememberedHost {
 			entry.ingress = p.ingress.Ingress
 		}
 		if p.backend != nil {
-			entry.backend = p.backend.name
+			entry.backend = p.backend.name + " " + p.backend.port // that of the default backend may change
 		}
 		r.paths = append(r.paths, entry)
 	}

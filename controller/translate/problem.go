@@ -3,6 +3,9 @@ package translate
 import (
 	"cmp"
 	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/sluice-ingress/sluice/annotations"
 	"github.com/sluice-ingress/sluice/controller/cluster"
@@ -49,6 +52,7 @@ const (
 	ResourceBackend    Reason = "ResourceBackend"
 	InvalidHost        Reason = "InvalidHost"
 	InvalidPath        Reason = "InvalidPath"
+	CannotBeWritten    Reason = "CannotBeWritten"
 	DuplicatePath      Reason = "DuplicatePath"
 	MissingSecret      Reason = "MissingSecret"
 	InvalidCertificate Reason = "InvalidCertificate"
@@ -84,4 +88,24 @@ func (ps Problems) Errors() int {
 		}
 	}
 	return n
+}
+
+// longest is how much of a text a Problem repeats. Events take 1024 bytes in all.
+const longest = 600
+
+// printable makes text that users wrote fit for one line of a log.
+func printable(s string) string {
+	isBad := func(r rune) bool { return r == utf8.RuneError || !unicode.IsPrint(r) }
+	if len(s) > longest {
+		s = strings.ToValidUTF8(s[:longest], "") + "..."
+	}
+	if strings.IndexFunc(s, isBad) < 0 {
+		return s
+	}
+	return strings.Map(func(r rune) rune {
+		if isBad(r) {
+			return '?'
+		}
+		return r
+	}, s)
 }

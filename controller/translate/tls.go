@@ -1,10 +1,13 @@
 package translate
 
 import (
+	"bytes"
+	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/hex"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"slices"
@@ -60,24 +63,63 @@ func checkPair(s *secret) (*Pair, error) {
 			return nil, errors.New("has a certificate that is unreadable")
 		}
 	}
+	normal, err := normalPair(pair)
+	if err != nil {
+		return nil, err
+	}
 	sum := sha256.New()
-	fmt.Fprintf(sum, "%d\n", len(chain))
-	sum.Write(chain)
-	sum.Write(key)
-	return &Pair{
-		ID:          hex.EncodeToString(sum.Sum(nil)[:16]),
-		Certificate: nginx.Certificate{Chain: string(chain), Key: nginx.NewSecret(string(key))},
-		Leaf:        leaf,
-	}, nil
+	fmt.Fprintf(sum, "%d\n%s%s", len(normal.Chain), normal.Chain, normal.Key.Reveal())
+	return &Pair{ID: hex.EncodeToString(sum.Sum(nil)[:16]), Certificate: normal, Leaf: leaf}, nil
+}
+
+// normalPair writes a pair anew, so that NGINX's library cannot read something else in it than we did, or refuse
+// it: one pair that it cannot read would keep all others from the workers as well.
+func normalPair(pair tls.Certificate) (nginx.Certificate, error) {
+	var chain strings.Builder
+	for _, der := range pair.Certificate {
+		c, err := x509.ParseCertificate(der)
+		if err != nil {
+			return nginx.Certificate{}, errors.New("has a certificate in its chain that is unreadable")
+		}
+		if err := checkStrength(c); err != nil {
+			return nginx.Certificate{}, err
+		}
+		_ = pem.Encode(&chain, &pem.Block{Type: "CERTIFICATE", Bytes: der}) // strings.Builder takes all
+	}
+	key, err := x509.MarshalPKCS8PrivateKey(pair.PrivateKey)
+	if err != nil {
+		return nginx.Certificate{}, errors.New("has a key of a kind that is not supported")
+	}
+	text := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key})
+	return nginx.Certificate{Chain: chain.String(), Key: nginx.NewSecret(string(text))}, nil
+}
+
+// checkStrength refuses what OpenSSL refuses at its security level 2, Debian's default. As the default certificate,
+// such a one would keep NGINX from starting.
+func checkStrength(c *x509.Certificate) error {
+	if key, is := c.PublicKey.(*rsa.PublicKey); is && key.N.BitLen() < 2048 {
+		return fmt.Errorf("has an RSA key of %d bits, fewer than the 2048 that NGINX takes", key.N.BitLen())
+	}
+	switch c.SignatureAlgorithm {
+	case x509.MD5WithRSA, x509.SHA1WithRSA, x509.ECDSAWithSHA1:
+		if !bytes.Equal(c.RawIssuer, c.RawSubject) {
+			return fmt.Errorf("has a certificate that is signed with %s, which is too weak", c.SignatureAlgorithm)
+		}
+	}
+	return nil
 }
 
 // pair checks a Secret; when it is bad or gone bad, its last good version serves on.
 func (t *translator) pair(name cluster.Name, object Object, field string) *Pair {
+	consequence := "the default certificate is served"
+	if name == t.options.DefaultSecret {
+		consequence = "the default certificate is a self-made one"
+	}
 	s := t.snapshot.Secret(name.Namespace, name.Name)
 	if s == nil {
 		t.problem(Problem{
 			Object: object, Field: field, Severity: cluster.Error, Reason: MissingSecret,
-			Message: fmt.Sprintf("Secret %s does not exist; the default certificate is served", name),
+			Message: fmt.Sprintf("Secret %s does not exist; %s", name, consequence),
 		})
 		return nil
 	}
@@ -86,7 +128,6 @@ func (t *translator) pair(name cluster.Name, object Object, field string) *Pair 
 		t.result.Good.Secrets[name] = s
 		return pair
 	}
-	consequence := "the default certificate is served"
 	if good := t.snapshot.Fallback.Secrets[name]; good != nil {
 		if pair, _ = t.pairOf(good); pair != nil {
 			t.result.Good.Secrets[name] = good
@@ -100,23 +141,31 @@ func (t *translator) pair(name cluster.Name, object Object, field string) *Pair 
 	return pair
 }
 
+// findCertificates finds the certificate of every host.
+func (t *translator) findCertificates() {
+	for _, h := range t.hostsInOrder() {
+		t.certificate(h)
+	}
+}
+
 // certificate finds the certificate of a host, by ingress-nginx's rules: the oldest Ingress with a tls
 // section decides, and if what it names cannot be used, the default certificate counts as the host's
-// own. It returns whether the host has TLS, which is what redirects to https depend on.
-func (t *translator) certificate(h *host) bool {
-	if h.name == anyHost {
-		return false
-	}
+// own, so that requests are redirected to https.
+func (t *translator) certificate(h *host) {
 	for _, i := range h.owner {
 		if len(i.Spec.TLS) == 0 {
 			continue
 		}
-		if name, field, found := t.secretFor(i, h.name); found && name != "" {
+		t.hasTLS[h.name] = true
+		name, field, found := t.secretFor(i, h.name)
+		switch {
+		case !found:
+			t.noSecretFor(i, h.name)
+		case name != "":
 			t.use(h.name, i, cluster.Name{Namespace: i.Namespace, Name: name}, field)
 		}
-		return true
+		return
 	}
-	return false
 }
 
 // secretFor finds the Secret of a host in the tls section of an Ingress: the item that lists the host,
@@ -124,20 +173,47 @@ func (t *translator) certificate(h *host) bool {
 func (t *translator) secretFor(i *ingress, name string) (secretName, field string, found bool) {
 	for n, item := range i.Spec.TLS {
 		if slices.ContainsFunc(item.Hosts, func(listed string) bool { return strings.EqualFold(listed, name) }) {
-			return item.SecretName, fmt.Sprintf("spec.tls[%d].secretName", n), true
+			return item.SecretName, secretField(n), true
 		}
 	}
 	for n, item := range i.Spec.TLS {
 		if item.SecretName == "" {
 			continue
 		}
-		if s := t.snapshot.Secret(i.Namespace, item.SecretName); s != nil {
-			if pair, err := t.pairOf(s); err == nil && covers(pair.Leaf, name) {
-				return item.SecretName, fmt.Sprintf("spec.tls[%d].secretName", n), true
-			}
+		if pair := t.goodPair(cluster.Name{Namespace: i.Namespace, Name: item.SecretName}); pair != nil && covers(pair.Leaf, name) {
+			return item.SecretName, secretField(n), true
 		}
 	}
 	return "", "", false
+}
+
+func secretField(n int) string { return fmt.Sprintf("spec.tls[%d].secretName", n) }
+
+// goodPair is the pair of a Secret, or its last good one, or nil.
+func (t *translator) goodPair(name cluster.Name) *Pair {
+	for _, s := range []*secret{t.snapshot.Secret(name.Namespace, name.Name), t.snapshot.Fallback.Secrets[name]} {
+		if s == nil {
+			return nil // one that was deleted shall not be served on
+		}
+		if pair, err := t.pairOf(s); err == nil {
+			return pair
+		}
+	}
+	return nil
+}
+
+// noSecretFor reports that the tls section of an Ingress has nothing for one of its hosts. That costs more than a
+// certificate: as in ingress-nginx, requests to the host are redirected to https all the same.
+func (t *translator) noSecretFor(i *ingress, host string) {
+	for n, item := range i.Spec.TLS {
+		if len(item.Hosts) == 0 && item.SecretName != "" {
+			t.pair(cluster.Name{Namespace: i.Namespace, Name: item.SecretName}, i.object(), secretField(n))
+		}
+	}
+	t.problem(Problem{
+		Object: i.object(), Field: "spec.tls", Severity: cluster.Warning, Reason: HostNotCovered,
+		Message: fmt.Sprintf("no item lists host %s or has a certificate that is valid for it; the default certificate is served, and http redirected to it", host),
+	})
 }
 
 // use serves the certificate of a Secret for a host, if it can be used.
@@ -159,21 +235,10 @@ func (t *translator) use(host string, i *ingress, name cluster.Name, field strin
 			Message: fmt.Sprintf("the certificate of Secret %s expired on %s; it is served all the same", name, pair.Leaf.NotAfter.UTC().Format(time.DateOnly)),
 		})
 	}
+	t.leaves[pair.ID] = pair.Leaf
 	t.result.State.Certificates[pair.ID] = pair.Certificate
 	t.result.State.Hosts[host] = pair.ID
 	t.result.Certificates = append(t.result.Certificates, CertificateUse{host, name, pair.Leaf.NotAfter})
-}
-
-// shareCertificate serves the certificate of a host for another name too, if it is valid for it.
-func (t *translator) shareCertificate(host, name string) {
-	id, ok := t.result.State.Hosts[host]
-	if !ok || name == "" {
-		return
-	}
-	pair, err := tls.X509KeyPair([]byte(t.result.State.Certificates[id].Chain), []byte(t.result.State.Certificates[id].Key.Reveal()))
-	if err == nil && covers(pair.Leaf, name) {
-		t.result.State.Hosts[name] = id
-	}
 }
 
 // covers tells whether a certificate is valid for a host, which may be a wildcard. Certificates without

@@ -1,6 +1,7 @@
 package translate
 
 import (
+	"crypto/x509"
 	"time"
 
 	networkingv1 "k8s.io/api/networking/v1"
@@ -46,6 +47,7 @@ func Translate(s cluster.Snapshot, o Options) Result {
 	t := newTranslator(s, o)
 	t.gather()
 	t.findBackends()
+	t.findCertificates()
 	t.defaultServer()
 	for _, h := range t.hostsInOrder() {
 		t.server(h)
@@ -62,8 +64,12 @@ type translator struct {
 	defaults  annotations.Values
 	ingresses []*ingress
 	hosts     map[string]*host
+	order     []*host // see hostsInOrder
 	backends  map[string]*backend
-	inherited map[string]string // directives that locations need not repeat
+	hasTLS    map[string]bool              // hosts that have a certificate of their own, be it the default one
+	leaves    map[string]*x509.Certificate // of the certificates that are served, by their key in State
+	aliases   map[string]bool              // further names that hosts have taken
+	inherited map[string]string            // directives that locations need not repeat
 	seen      map[Problem]bool
 	recording *[]Problem // also gets what is reported, while a host is made that is to be remembered
 	result    Result
@@ -82,6 +88,9 @@ func newTranslator(s cluster.Snapshot, o Options) *translator {
 		options:  o,
 		hosts:    map[string]*host{},
 		backends: map[string]*backend{},
+		hasTLS:   map[string]bool{},
+		leaves:   map[string]*x509.Certificate{},
+		aliases:  map[string]bool{},
 		seen:     map[Problem]bool{},
 		result: Result{
 			State: dynamic.State{
@@ -95,6 +104,7 @@ func newTranslator(s cluster.Snapshot, o Options) *translator {
 
 // problem reports a Problem, once.
 func (t *translator) problem(p Problem) {
+	p.Field, p.Message = printable(p.Field), printable(p.Message)
 	if t.recording != nil {
 		*t.recording = append(*t.recording, p)
 	}
@@ -150,23 +160,26 @@ func (t *translator) readConfigMap() {
 	http := &t.result.Config.HTTP
 	findings = append(findings, annotations.HTTP(t.defaults, http)...)
 	http.Headers = annotations.BackendHeaders()
-	http.Shared = t.shared()
+	shared, more := t.shared()
+	http.Shared, findings = shared, append(findings, more...)
 	t.inherited = http.Shared.Groups()
 	for _, f := range findings {
 		t.problem(Problem{
-			Object: Object{"ConfigMap", name.Namespace, name.Name}, Field: "data." + f.Key, Severity: cluster.Warning,
+			Object: Object{"ConfigMap", name.Namespace, name.Name}, Field: "data." + f.Key, Severity: severity(f),
 			Reason: f.Reason, Message: f.Message,
 		})
 	}
 }
 
-// shared is the body of a location without any annotation, for each module that speaks to backends.
-func (t *translator) shared() nginx.Directives {
+// shared is the body of a location without any annotation, for each module that speaks to backends, and what is
+// wrong with the ConfigMap's part in it.
+func (t *translator) shared() (nginx.Directives, []annotations.Finding) {
 	var all nginx.Directives
+	var findings []annotations.Finding
 	have := map[string]bool{}
 	for _, p := range []nginx.Protocol{nginx.HTTP1, nginx.GRPC} {
 		l := &nginx.Location{Protocol: p}
-		annotations.Plain(t.defaults, l)
+		findings = append(findings, annotations.Plain(t.defaults, l)...)
 		names := map[string]bool{}
 		for _, d := range l.Body {
 			if !have[d.Name] {
@@ -178,14 +191,15 @@ func (t *translator) shared() nginx.Directives {
 			have[name] = true
 		}
 	}
-	return all
+	return all, findings
 }
 
 // ingress is an Ingress of ours with its annotations read.
 type ingress struct {
 	*networkingv1.Ingress
-	values annotations.Values
-	denied bool // its paths answer 503
+	values   annotations.Values
+	denied   bool     // its paths answer 503
+	fallback *backend // its own default backend, or nil
 }
 
 func (i *ingress) object() Object { return ingressObject(i.Ingress) }
@@ -208,14 +222,14 @@ func (t *translator) accept(object *networkingv1.Ingress) {
 	for _, f := range verdict.Findings {
 		t.problem(t.finding(object, f, verdict.Outcome, message))
 	}
-	if good == nil {
-		return
-	}
-	if good != object {
+	if good != nil && good != object {
 		verdict = t.read(good)
 	}
+	if good == nil || verdict.Outcome == annotations.Refuse {
+		return
+	}
 	t.result.Good.Ingresses[name] = good
-	t.ingresses = append(t.ingresses, &ingress{good, verdict.Values, verdict.Outcome == annotations.Deny})
+	t.ingresses = append(t.ingresses, &ingress{Ingress: good, values: verdict.Values, denied: verdict.Outcome == annotations.Deny})
 }
 
 func (t *translator) read(object *networkingv1.Ingress) annotations.Verdict {
@@ -230,14 +244,21 @@ func (t *translator) read(object *networkingv1.Ingress) annotations.Verdict {
 
 // finding makes a Problem of a finding. Unless it costs paths, it is a warning.
 func (t *translator) finding(object *networkingv1.Ingress, f annotations.Finding, o annotations.Outcome, consequence string) Problem {
-	severity := cluster.Warning
 	if f.Outcome == annotations.UseDefault {
 		consequence = ""
-	} else {
-		severity = cluster.Error
+	}
+	field := ""
+	if f.Key != "" {
+		field = "metadata.annotations[" + t.options.AnnotationsPrefix + "/" + f.Key + "]"
 	}
 	return Problem{
-		Object: ingressObject(object), Field: "metadata.annotations[" + t.options.AnnotationsPrefix + "/" + f.Key + "]",
-		Severity: severity, Reason: f.Reason, Message: f.Message + consequence,
+		Object: ingressObject(object), Field: field, Severity: severity(f), Reason: f.Reason, Message: f.Message + consequence,
 	}
+}
+
+func severity(f annotations.Finding) cluster.Severity {
+	if f.Outcome == annotations.UseDefault {
+		return cluster.Warning
+	}
+	return cluster.Error
 }

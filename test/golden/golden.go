@@ -37,6 +37,9 @@ import (
 
 var update = flag.Bool("update", false, "write what comes out into the cases")
 
+// Updating tells whether tests shall write what comes out instead of comparing.
+func Updating() bool { return *update }
+
 //go:embed base.yaml
 var base []byte
 
@@ -212,11 +215,10 @@ func (c Case) section(t *testing.T, plan controller.Plan, what string) string {
 func dedent(text string) string {
 	var out []string
 	for _, line := range strings.Split(strings.Trim(text, "\n"), "\n") {
-		line = strings.TrimPrefix(line, "        ")
-		if strings.HasPrefix(line, "listen ") || line == "    server {" || line == "    }" || line == "" {
-			continue
+		inner, is := strings.CutPrefix(line, "        ")
+		if is && !strings.HasPrefix(inner, "listen ") {
+			out = append(out, inner)
 		}
-		out = append(out, line)
 	}
 	return strings.Join(out, "\n") + "\n"
 }
@@ -224,7 +226,11 @@ func dedent(text string) string {
 func problems(plan controller.Plan) string {
 	var b strings.Builder
 	for _, p := range plan.Problems {
-		fmt.Fprintf(&b, "%s %s\n  %s\n  %s: %s\n", p.Severity, p.Object, p.Field, p.Reason, p.Message)
+		fmt.Fprintf(&b, "%s %s\n", p.Severity, p.Object)
+		if p.File != "" {
+			fmt.Fprintf(&b, "  %s:%d\n", p.File, p.Line)
+		}
+		fmt.Fprintf(&b, "  %s\n  %s: %s\n", p.Field, p.Reason, p.Message)
 	}
 	return b.String()
 }

@@ -88,13 +88,17 @@ func (r Request) text() string {
 			fmt.Fprintf(&b, "%s: %s\r\n", name, v)
 		}
 	}
-	if r.Body != "" {
-		fmt.Fprintf(&b, "Content-Length: %d\r\n", len(r.Body))
+	body := r.Body
+	switch {
+	case r.Header.Get("Transfer-Encoding") == "chunked":
+		body = fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", len(r.Body), r.Body)
+	case body != "":
+		fmt.Fprintf(&b, "Content-Length: %d\r\n", len(body))
 	}
 	if _, own := r.Header["Connection"]; !own {
 		b.WriteString("Connection: close\r\n")
 	}
-	return b.String() + "\r\n" + r.Body
+	return b.String() + "\r\n" + body
 }
 
 func (r Request) dial(ctx context.Context, to Target, protocol string) (net.Conn, error) {

@@ -107,6 +107,7 @@ func basePods(t testing.TB, pair tls.Certificate) {
 	for address, service := range map[string]string{
 		"127.0.20.1:9080": "echo", "127.0.20.2:9080": "echo", "127.0.20.1:9081": "echo-alt", "127.0.20.2:9081": "echo-alt",
 		"127.0.20.11:9080": "echo-b", "127.0.20.21:9080": "echo-c", "127.0.20.41:9080": "mixed", "127.0.20.99:80": "echo-vip",
+		"[::1]:9080": "echo-6",
 	} {
 		pods.Start(t, address, service, nil)
 	}

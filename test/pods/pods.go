@@ -1,7 +1,8 @@
 // Package pods plays the pods behind Services in tests: HTTP servers on loopback addresses that say what
 // they were asked.
 //
-// Query parameters ask for behaviour: __status=503, __delay=1s, __size=N, __header=Name:Value.
+// Query parameters ask for behaviour: __status=503, __delay=1s, __size=N, __header=Name:Value,
+// __headersize=N, and __on=ADDRESS if only that pod shall behave so.
 package pods
 
 import (
@@ -61,12 +62,18 @@ func handler(address, service string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.Copy(io.Discard, r.Body)
 		query := r.URL.Query()
+		if on := query.Get("__on"); on != "" && on != address {
+			query = nil
+		}
 		if d, err := time.ParseDuration(query.Get("__delay")); err == nil {
 			time.Sleep(d)
 		}
 		for _, h := range query["__header"] {
 			name, value, _ := strings.Cut(h, ":")
 			w.Header().Add(name, value)
+		}
+		if n, err := strconv.Atoi(query.Get("__headersize")); err == nil {
+			w.Header().Set("X-Fill", strings.Repeat("x", n))
 		}
 		echo := Echo{
 			Service: service, Pod: address, Method: r.Method, Path: r.RequestURI, Host: r.Host, Proto: r.Proto,

@@ -1,0 +1,225 @@
+package annotations
+
+import (
+	"strings"
+	"testing"
+)
+
+// kindCases says for each kind, by a setting that has it, what it takes, with what it makes of it, and what it refuses.
+var kindCases = []struct {
+	setting AnySetting
+	takes   map[string]string
+	refuses []string
+}{
+	{
+		sslRedirect,
+		map[string]string{"true": "true", "True": "true", "TRUE": "true", "t": "true", "T": "true", "1": "true", "false": "false", "F": "false", "0": "false"},
+		[]string{" true", "true ", "true\n", "yes", "on", "tRUE", "2", " "},
+	},
+	{
+		proxyBuffersNumber,
+		map[string]string{"2": "2", "+8": "8", "0016": "16", "65536": "65536"},
+		[]string{"1", "65537", "-4", " 4", "4 ", "4k", "0x10", "1_000", "4.0", "99999999999999999999", "", " "},
+	},
+	{
+		permanentRedirectCode,
+		map[string]string{"308": "308", "-1": "-1", "99999999999": "99999999999"},
+		[]string{"abc", "301 ", "3e2", "99999999999999999999"},
+	},
+	{
+		readTimeout,
+		map[string]string{"0": "0", "60": "60", "2147483647": "2147483647"},
+		[]string{"-1", "1s", "1m", "2147483648", "99999999999999999999", "0.5", " 1", "60\n"},
+	},
+	{
+		proxyBodySize,
+		map[string]string{
+			"0": "0", "8m": "8m", "8M": "8m", "8 m": "8m", " 8m ": "8m", "100": "100", "100b": "100", "1024B": "1k", "2g": "2048m", "5000000000": "5000000000",
+			"9223372036854775807": "9223372036854775807", "8589934591g": "8796093021184m",
+		},
+		[]string{"-1", "15r", "8mb", "8kk", "m", "1.5m", "8\tm", "8m\n", "", " ", "b", "9223372036854775808", "8589934592g", "99999999999999999999m", "+8m"},
+	},
+	{
+		proxyBufferSize,
+		map[string]string{"1024": "1k", "1k": "1k", "1g": "1024m", "1025": "1025"},
+		[]string{"1023", "1025m", "2g", "0"},
+	},
+	{
+		protocol,
+		map[string]string{"HTTP": "HTTP", "https": "HTTPS", " Grpc ": "GRPC", "grpcs": "GRPCS", "auto_http": "AUTO_HTTP", "FCGI": "FCGI"},
+		[]string{"XYZ", "AJP", "HTTP/2", "H TTP", " "},
+	},
+	{
+		proxyBuffering,
+		map[string]string{"on": "on", "off": "off", " on ": "on"},
+		[]string{"On", "true", "1", "on;"},
+	},
+	{
+		nextUpstream,
+		map[string]string{
+			"error": "error", " timeout  error ": "error timeout", "http_503 http_503": "http_503", "off": "off", "error\nhttp_429": "error http_429",
+			"error off non_idempotent": "error non_idempotent off",
+		},
+		[]string{"http_400", "error,timeout", "error;", " ", "OFF", "updating"},
+	},
+	{
+		allowlist,
+		map[string]string{
+			"10.0.0.0/8": "10.0.0.0/8", "10.1.2.3/8": "10.0.0.0/8", "192.0.2.7": "192.0.2.7", "192.0.2.7/32": "192.0.2.7", "2001:DB8::1": "2001:db8::1",
+			"b::/16, a::/16 ,10.0.0.1,\n10.0.0.1": "10.0.0.1,a::/16,b::/16", "::ffff:10.0.0.1": "10.0.0.1", "::ffff:10.0.0.0/104": "10.0.0.0/8",
+			"0.0.0.0/0,::/0": "0.0.0.0/0,::/0",
+		},
+		[]string{
+			" ", ",", "10.0.0.0/8,", "nope", "10.0.0.0/33", "10.0.0.0/-1", "10.0.0", "10.0.0.0/8;", "fe80::1%eth0", "fe80::%eth0/64", "10.0.0.1-10.0.0.9",
+			"::ffff:0.0.0.0/90", "all", "10.0.0.0/8 10.1.0.0/16", "010.0.0.1", "unix:",
+		},
+	},
+	{
+		temporalRedirect,
+		map[string]string{"https://example.com/a?b=c&d=e": "https://example.com/a?b=c&d=e", "/login": "/login", "ftp://x": "ftp://x", strings.Repeat("a", maxText): strings.Repeat("a", maxText)},
+		[]string{
+			"not a url", "https://example.com/$request_uri", "https://example.com/ ", "https://example.com\n", "https://x/%20", "https://x/#a", "https://x;", "https://x\"",
+			"https://ü.example.com", "https://[::1]/", strings.Repeat("a", maxText+1), " ",
+		},
+	},
+	{
+		appRootPath,
+		map[string]string{"/": "/", "/foo": "/foo", "/foo/bar~": "/foo/bar~", "//foo": "//foo"},
+		[]string{"foo", "http://example.com/", "/foo;bar", "/foo bar", "/$host", "/foo?a", " /foo", ""},
+	},
+	{
+		rewriteTarget,
+		map[string]string{"/": "/", "/$2": "/$2", "$1": "$1", "x": "x", "/a-$1.$9": "/a-$1.$9", "https://example.com/$1": "https://example.com/$1", "/$namespace/$1": "/$namespace/$1"},
+		[]string{"/x y", "/x?a=$1", "/x&", "/%20", "/$", "/$0", "/$nope", "/${host}", "/$1 ", "/x\"", "/x;", "/$uri", strings.Repeat("$1", 400)},
+	},
+	{
+		forwardedPrefix,
+		map[string]string{"/shop": "/shop", "prefix": "prefix", "/$1/$2": "/$1/$2", " /a b ": "/a b"},
+		[]string{"/a;b", "/a\"", "/a\nb", "/a\n", "/$uri", "/$", " ", "/a?b"},
+	},
+	{
+		upstreamVhostHost,
+		map[string]string{"a.example.com": "a.example.com", "a:8080": "a:8080", "$service_name.${namespace}.svc": "$service_name.${namespace}.svc", "$http_x_tenant": "$http_x_tenant"},
+		[]string{"a b", "$", "a$", "${host", "$1", "$uri", "$document_uri", "$nope", "$http_", "${}", "a;b", "a\"", "$upstream_addr", "$ssl_server_name"},
+	},
+	{
+		serverAliases,
+		map[string]string{
+			"b.example.com, A.example.com ,a.example.com": "a.example.com,b.example.com", "*.example.com": "*.example.com", "www.example.*": "www.example.*",
+			".example.com": "*.example.com,example.com", `~^a\d+\.example\.com$`: `~^a\d+\.example\.com$`, "a.example.com.": "a.example.com", "a,,b": "a,b",
+			"under_score.example.com": "under_score.example.com",
+		},
+		[]string{
+			"~", "~(", "~a b", "a b", "*", "*.*", "a.*.b", "*a.example.com", "..", ".", "a..b", "a/b", "http://a", "a:80", "a;b", `a"b`, " ", ",", "~(?<x>a)",
+			strings.Repeat("a", 254), "a.example.com,~[", "~" + strings.Repeat("a", maxText+1), "$host",
+		},
+	},
+	{
+		noTLSRedirect,
+		map[string]string{"/a, /b": "/a,/b", ",": "", "/a b": "/a b"},
+		nil,
+	},
+	{
+		httpRedirectCode,
+		map[string]string{"301": "301", "302": "302", "307": "307", "308": "308"},
+		[]string{"303", "999", "30", "", "abc"},
+	},
+}
+
+func TestKinds(t *testing.T) {
+	for _, c := range kindCases {
+		key := c.setting.about().key
+		for text, want := range c.takes {
+			value, err := c.setting.parse(text)
+			if err != nil {
+				t.Errorf("%s: %.80q is refused: it %v", key, text, err)
+				continue
+			}
+			v := Values{own: map[string]any{key: value}}
+			if got := c.setting.textIn(v); got != want {
+				t.Errorf("%s: %.80q becomes %.80q, want %.80q", key, text, got, want)
+			}
+		}
+		for _, text := range c.refuses {
+			if value, err := c.setting.parse(text); err == nil {
+				t.Errorf("%s: %.80q is taken, as %v", key, text, value)
+			}
+		}
+	}
+}
+
+// What a kind says of itself is true: its edges, examples and defaults are values it takes, and what it
+// prints it reads back as the same.
+func TestSettingsTakeWhatTheyShow(t *testing.T) {
+	for _, f := range features {
+		for _, s := range f.Settings {
+			about := s.about()
+			texts := append([]string{about.example}, s.edges()...)
+			if text := s.textIn(Values{}); text != "" {
+				texts = append(texts, text)
+			}
+			for _, text := range texts {
+				value, err := s.parse(text)
+				if err != nil {
+					t.Errorf("%s: %.80q is refused: it %v", about.key, text, err)
+					continue
+				}
+				printed := s.textIn(Values{own: map[string]any{about.key: value}})
+				if printed == "" {
+					continue // an empty list: an empty annotation is never read
+				}
+				again, err := s.parse(printed)
+				if err != nil {
+					t.Errorf("%s: %.80q is printed as %.80q, which is refused: it %v", about.key, text, printed, err)
+				} else if twice := s.textIn(Values{own: map[string]any{about.key: again}}); twice != printed {
+					t.Errorf("%s: %.80q is printed as %.80q, read and printed again as %.80q", about.key, text, printed, twice)
+				}
+			}
+		}
+	}
+}
+
+// Every setting can be looked up: it has a description, an example and edges to try.
+func TestSettingsAreDescribed(t *testing.T) {
+	for _, f := range features {
+		if f.Name == "" {
+			t.Errorf("a feature has no name: %v", f.Settings[0].about().key)
+		}
+		for _, s := range f.Settings {
+			about := s.about()
+			if !strings.HasSuffix(about.doc, ".") || about.example == "" || s.kindName() == "" || len(s.edges()) == 0 {
+				t.Errorf("%s lacks a description that ends in a full stop, an example, the name of its kind or edges", about.key)
+			}
+			if s.textIn(Values{}) == about.example {
+				t.Errorf("%s: the example %q is the default", about.key, about.example)
+			}
+		}
+	}
+}
+
+// The outcomes of bad values are those of the column "bad" in the reference of ingress-nginx.
+func TestOutcomesOfBadValues(t *testing.T) {
+	refused := []string{
+		"client-body-buffer-size", "connection-proxy-header", "from-to-www-redirect", "permanent-redirect", "permanent-redirect-code", "relative-redirects", "server-alias",
+		"temporal-redirect", "temporal-redirect-code", "upstream-vhost", "x-forwarded-prefix",
+	}
+	want := map[string]Outcome{"allowlist-source-range": Deny, "denylist-source-range": Deny}
+	for _, key := range refused {
+		want[key] = Refuse
+	}
+	for _, f := range features {
+		for _, s := range f.Settings {
+			about := s.about()
+			if about.outcome != want[about.key] {
+				t.Errorf("%s: a bad value has outcome %d, want %d", about.key, about.outcome, want[about.key])
+			}
+			if f.Guards && about.outcome != Deny {
+				t.Errorf("%s guards and does not deny", about.key)
+			}
+			delete(want, about.key)
+		}
+	}
+	for key := range want {
+		t.Errorf("there is no setting %s", key)
+	}
+}

@@ -1,0 +1,241 @@
+package annotations
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// Values are the settings in force for one Ingress, or for the controller as a whole. They are never changed
+// once they have been read, so copies may share their maps.
+type Values struct {
+	own    map[string]any // from annotations, by key
+	global map[string]any // from the ConfigMap, by key
+	Lookup Lookup
+	// Namespace is the Ingress's own; references without a namespace mean it.
+	Namespace string
+	// badGuards are what the ConfigMap says of guards without being understood. They deny everything but
+	// the Ingresses that give the guard themselves.
+	badGuards []badGuard
+}
+
+// badGuard is a guard that the ConfigMap asks for in vain.
+type badGuard struct {
+	key       string // of the setting, "" if there is none
+	configKey string
+}
+
+// Lookup finds objects that annotations refer to. It returns nil for what does not exist.
+type Lookup interface {
+	// ConfigMap returns the data of a ConfigMap.
+	ConfigMap(namespace, name string) map[string]string
+}
+
+// Finding is something wrong with one annotation or key.
+type Finding struct {
+	Key     string // without prefix; "" if no annotation of the Ingress is to blame
+	Reason  Reason
+	Message string  // says what is done instead, unless the Outcome says it
+	Outcome Outcome // what it did to the Ingress
+}
+
+// Reason classes findings; the words are documented in docs/reasons.md.
+type Reason string
+
+const (
+	// InvalidValue is a value that its setting does not take.
+	InvalidValue Reason = "InvalidAnnotationValue"
+	// Unsupported is an annotation of ingress-nginx that does not exist here.
+	Unsupported Reason = "UnsupportedAnnotation"
+	// Unknown is a key under our prefix that nobody knows.
+	Unknown Reason = "UnknownAnnotation"
+	// Conflict is a value that contradicts another.
+	Conflict Reason = "ConflictingAnnotations"
+)
+
+// Verdict is what reading the annotations of one Ingress came to.
+type Verdict struct {
+	Values   Values
+	Findings []Finding
+	Outcome  Outcome // the worst of all findings
+}
+
+// maxValue is the longest value that is looked at. The API server takes no more for all annotations of an
+// object together.
+const maxValue = 256 << 10
+
+// ForIngress reads the annotations of an Ingress. Prefix is without the slash; defaults come from
+// Defaults.
+func ForIngress(prefix, namespace string, annotations map[string]string, defaults Values) Verdict {
+	v := Verdict{Values: Values{
+		own: map[string]any{}, global: defaults.global, badGuards: defaults.badGuards, Lookup: defaults.Lookup, Namespace: namespace,
+	}}
+	for _, key := range sortedKeys(annotations) {
+		name, ours := strings.CutPrefix(key, prefix+"/")
+		text := annotations[key]
+		if !ours || text == "" {
+			continue // an empty annotation is as good as none
+		}
+		setting, known := settingsByName[name]
+		if !known {
+			v.unknown(name, text)
+			continue
+		}
+		if setting.about().scope == PerController {
+			v.add(Finding{Key: name, Reason: Unknown, Message: "this is a key of the controller's ConfigMap and has no effect as an annotation"}, UseDefault)
+			continue
+		}
+		if about := setting.about(); name != about.key && annotations[prefix+"/"+about.key] != "" {
+			v.add(Finding{Key: name, Reason: Conflict, Message: "it is another name of " + about.key + ", which is given too; this one is not used"}, UseDefault)
+			continue
+		}
+		v.read(setting, name, text)
+	}
+	for _, guard := range v.Values.unreadable() {
+		v.add(Finding{Key: guard.key, Reason: InvalidValue, Message: fmt.Sprintf("the key %s of the controller's ConfigMap cannot be used", guard.configKey)}, Deny)
+	}
+	return v
+}
+
+func (v *Verdict) read(setting AnySetting, name, text string) {
+	about := setting.about()
+	value, err := parse(setting, text)
+	if err == nil {
+		v.Values.own[about.key] = value
+		return
+	}
+	f := Finding{Key: name, Reason: InvalidValue, Message: printable(text) + " " + err.Error()}
+	if about.outcome == UseDefault {
+		f.Message += instead(setting, Values{global: v.Values.global})
+	}
+	v.add(f, about.outcome)
+}
+
+func parse(setting AnySetting, text string) (any, error) {
+	if len(text) > maxValue {
+		return nil, fmt.Errorf("is longer than %d bytes", maxValue)
+	}
+	return setting.parse(text)
+}
+
+// instead ends a message about a value that is not used.
+func instead(setting AnySetting, rest Values) string {
+	if text := setting.textIn(rest); text != "" {
+		return "; " + text + " is used"
+	}
+	return "; it is ignored"
+}
+
+func (v *Verdict) add(f Finding, o Outcome) {
+	f.Outcome = o
+	v.Findings = append(v.Findings, f)
+	v.Outcome = max(v.Outcome, o)
+}
+
+func (v *Verdict) unknown(name, text string) {
+	if foreign, ok := notYet[name]; ok {
+		switch {
+		case foreign.asksNothing(text):
+		case foreign.outcome == UseDefault:
+			v.add(Finding{Key: name, Reason: Unsupported, Message: "this annotation is not supported yet and has no effect"}, UseDefault)
+		default:
+			v.add(Finding{Key: name, Reason: Unsupported, Message: "this annotation is not supported yet"}, foreign.outcome)
+		}
+		return
+	}
+	message := "no annotation has this name, so it has no effect"
+	if near := nearest(name); near != "" {
+		message += fmt.Sprintf("; did you mean %s?", near)
+	}
+	v.add(Finding{Key: name, Reason: Unknown, Message: message}, UseDefault)
+}
+
+// Defaults reads the controller's ConfigMap. Keys that no setting has are reported. Unlike those of
+// annotations, values are trimmed, since blocks of YAML end in a line end.
+func Defaults(data map[string]string, lookup Lookup) (Values, []Finding) {
+	v := Values{global: map[string]any{}, Lookup: lookup}
+	var findings []Finding
+	for _, key := range sortedKeys(data) {
+		text := strings.TrimSpace(data[key])
+		if text == "" {
+			continue
+		}
+		setting, known := settingsByConfigKey[key]
+		if !known {
+			findings = append(findings, v.unknownKey(key, text)...)
+			continue
+		}
+		value, err := parse(setting, text)
+		if err == nil {
+			v.global[setting.about().key] = value
+			continue
+		}
+		f := Finding{Key: key, Reason: InvalidValue, Message: printable(text) + " " + err.Error()}
+		if setting.about().outcome == Deny {
+			v.badGuards = append(v.badGuards, badGuard{setting.about().key, key})
+			f.Outcome = Deny
+			f.Message += "; paths without the annotation " + setting.about().key + " answer 503"
+		} else {
+			f.Message += instead(setting, Values{})
+		}
+		findings = append(findings, f)
+	}
+	return v, findings
+}
+
+func (v *Values) unknownKey(key, text string) []Finding {
+	if foreign, ok := configKeysNotYet[key]; ok {
+		switch {
+		case foreign.asksNothing(text):
+			return nil
+		case foreign.outcome == Deny:
+			v.badGuards = append(v.badGuards, badGuard{"", key})
+			return []Finding{{Key: key, Reason: Unsupported, Outcome: Deny, Message: "this key keeps requests out and is not supported yet; all paths answer 503"}}
+		}
+		return []Finding{{Key: key, Reason: Unsupported, Message: "this key is not supported yet and has no effect"}}
+	}
+	if _, known := settingsByName[key]; known {
+		return []Finding{{Key: key, Reason: Unknown, Message: "this is an annotation and has no effect in the ConfigMap"}}
+	}
+	message := "no key has this name, so it has no effect"
+	if near := nearestKey(key); near != "" {
+		message += fmt.Sprintf("; did you mean %s?", near)
+	}
+	return []Finding{{Key: key, Reason: Unknown, Message: message}}
+}
+
+// unreadable are the guards that the ConfigMap asks for in vain and the Ingress does not give itself.
+func (v Values) unreadable() []badGuard {
+	return slices.DeleteFunc(slices.Clone(v.badGuards), func(g badGuard) bool {
+		_, given := v.own[g.key]
+		return given
+	})
+}
+
+// With returns the values with the lookups of others, which are of the same ConfigMap but a later moment.
+func (v Values) With(others Values) Values {
+	v.Lookup = others.Lookup
+	return v
+}
+
+// WithoutRedirects returns the values without those that redirect or rewrite requests.
+func (v Values) WithoutRedirects() Values {
+	own, global := maps.Clone(v.own), maps.Clone(v.global)
+	for _, f := range []Feature{rewriting, redirects, httpsRedirect} {
+		for _, s := range f.Settings {
+			delete(own, s.about().key)
+		}
+	}
+	delete(global, forceSSLRedirect.key)
+	v.own, v.global = own, global
+	return v
+}
+
+// printable quotes a value for a message and cuts it to a length that fits an Event.
+func printable(s string) string {
+	if len(s) > 80 {
+		s = s[:77] + "..."
+	}
+	return fmt.Sprintf("%q", s)
+}

@@ -1,0 +1,86 @@
+package translate
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/sluice-ingress/sluice/controller/cluster"
+	"github.com/sluice-ingress/sluice/nginx/dynamic"
+)
+
+// external makes the backend of an ExternalName Service.
+func (t *translator) external(b *backend, s *corev1.Service, want networkingv1.ServiceBackendPort) {
+	port := int(want.Number)
+	if p := findPort(s, want); p != nil {
+		port = int(p.Port)
+		if p.TargetPort.Type == intstr.Int && p.TargetPort.IntVal > 0 {
+			port = int(p.TargetPort.IntVal)
+		}
+	}
+	if port < 1 || port > 65535 {
+		b.problem = &backendProblem{".port", MissingPort, cluster.Error, fmt.Sprintf("Service %s/%s has no port %s; the path answers 503", s.Namespace, s.Name, b.port)}
+		return
+	}
+	if !t.addOutside(&b.data, s.Spec.ExternalName, port) {
+		b.problem = &backendProblem{".name", BadExternalName, cluster.Error,
+			fmt.Sprintf("Service %s/%s has an externalName that is not a DNS name or points to this machine; the path answers 503", s.Namespace, s.Name)}
+	}
+}
+
+// addOutside adds a DNS name, for the workers to resolve, or an address that somebody wrote where a name belongs.
+// It adds neither what is none of both nor what is on this machine or its link: no tenant may reach what listens on
+// loopback or at the metadata address. Workers refuse names that lead there (address.lua).
+func (t *translator) addOutside(b *dynamic.Backend, s string, port int) bool {
+	name := strings.ToLower(s)
+	bare := strings.TrimSuffix(name, ".")
+	if ip, err := netip.ParseAddr(bare); err == nil {
+		if t.isForbidden(ip) {
+			return false
+		}
+		b.Endpoints = append(b.Endpoints, dynamic.Endpoint{Address: ip.String(), Port: port})
+		return true
+	}
+	if bare == "localhost" || strings.HasSuffix(bare, ".localhost") || !isHost(bare) {
+		return false
+	}
+	b.Names = append(b.Names, dynamic.Endpoint{Address: name, Port: port})
+	return true
+}
+
+// isForbidden is the same rule as refused in address.lua.
+func (t *translator) isForbidden(ip netip.Addr) bool {
+	inner := embedded(ip)
+	for _, own := range t.options.Settings.OwnAddresses {
+		if a, err := netip.ParseAddr(own); err == nil && (a == ip || embedded(a) == inner) {
+			return true
+		}
+	}
+	if ip.Zone() != "" {
+		return true
+	}
+	if inner.Is6() {
+		return inner.IsMulticast() || inner.IsLinkLocalUnicast()
+	}
+	first := inner.As4()[0]
+	return first == 0 || first == 127 || first >= 224 || inner.IsLinkLocalUnicast()
+}
+
+// embedded is the IPv4 address that packets to an IPv6 address may end up at, else the address itself.
+func embedded(ip netip.Addr) netip.Addr {
+	ip = ip.Unmap()
+	if ip.Is4() {
+		return ip
+	}
+	bytes := ip.As16()
+	for _, prefix := range []netip.Prefix{netip.MustParsePrefix("64:ff9b::/96"), netip.MustParsePrefix("::/96")} {
+		if prefix.Contains(ip) {
+			return netip.AddrFrom4([4]byte(bytes[12:]))
+		}
+	}
+	return ip
+}

@@ -1,0 +1,87 @@
+package dynamic
+
+import (
+	"bytes"
+	"flag"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/sluice-ingress/sluice/nginx"
+)
+
+var update = flag.Bool("update", false, "write the documents in testdata")
+
+func state() State {
+	return State{
+		Settings: Settings{Nameservers: []string{"10.96.0.10:53"}, Search: []string{"shop.svc.cluster.local"}, Ndots: 5, OwnAddresses: []string{"10.0.0.7"}},
+		Backends: map[string]Backend{
+			"shop_cart_80":  {Endpoints: []Endpoint{{"10.0.0.1", 8080}, {"2001:db8::1", 8080}}},
+			"shop_ext_443":  {Names: []Endpoint{{"api.example.com", 443}}},
+			"shop_empty_80": {},
+		},
+		Certificates: map[string]nginx.Certificate{"c1": {Chain: "chain one", Key: nginx.NewSecret("key one")}},
+		Hosts:        map[string]string{"shop.example.com": "c1", "*.example.com": "c1"},
+	}
+}
+
+// later is state after a change of everything.
+func later() State {
+	s := state()
+	s.Settings.Ndots = 1
+	s.Backends = map[string]Backend{
+		"shop_cart_80": {Endpoints: []Endpoint{{"10.0.0.2", 8080}}},
+		"shop_ext_443": s.Backends["shop_ext_443"],
+		"shop_new_80":  {Endpoints: []Endpoint{{"10.0.0.9", 80}}},
+	}
+	s.Certificates = map[string]nginx.Certificate{"c2": {Chain: "chain two", Key: nginx.NewSecret("key two")}}
+	s.Hosts = map[string]string{"shop.example.com": "c2"}
+	return s
+}
+
+// The documents are the contract with the Lua side, whose specs read the same files.
+func TestDocuments(t *testing.T) {
+	for name, doc := range map[string]Update{
+		"full.json":    Full(state(), 7),
+		"changed.json": Changed(state(), later(), 8),
+		"gone.json":    Gone(state(), later(), 9),
+	} {
+		got, err := doc.Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, '\n')
+		path := filepath.Join("testdata", name)
+		if *update {
+			if err := os.WriteFile(path, got, 0o644); err != nil { //nolint:gosec // test data is no secret
+				t.Fatal(err)
+			}
+		}
+		want, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(got, want) {
+			t.Errorf("%s differs; go test ./nginx/dynamic -update writes it:\n%s", name, got)
+		}
+	}
+}
+
+func TestNothingChanged(t *testing.T) {
+	if u := Changed(state(), state(), 1); !u.Empty() {
+		t.Errorf("equal states differ by %+v", u)
+	}
+	if u := Gone(state(), state(), 1); !u.Empty() {
+		t.Errorf("equal states differ by %+v", u)
+	}
+	if u := Full(State{}, 1); u.Empty() {
+		t.Error("the full document of nothing is empty; it has to drop what is there")
+	}
+}
+
+func TestOnlyWhatChangedIsSent(t *testing.T) {
+	u := Changed(state(), later(), 8)
+	if len(u.Backends) != 2 || len(u.Certificates) != 1 || len(u.Hosts) != 1 || u.Removed != nil {
+		t.Errorf("the update is %+v", u)
+	}
+}
