@@ -1,0 +1,69 @@
+-- control.lua answers on the socket that the controller talks to: it takes updates and says what is there.
+--
+-- It never gives out a certificate or its key, and decides nothing about an update: state.lua does.
+
+local certificate = require("certificate")
+local state = require("state")
+
+local M = {}
+
+local function body()
+  ngx.req.read_body()
+  local text = ngx.req.get_body_data()
+  if text then return text end
+  local path = ngx.req.get_body_file()
+  local file = path and io.open(path, "rb")
+  if not file then return "" end
+  text = file:read("*a")
+  file:close()
+  return text
+end
+
+local function post_state()
+  local document = state.decode(body())
+  if not document then return 400, { error = "the document is no JSON object" } end
+  local status, problem = state.apply(document, certificate.check)
+  if not status then return 200, { generation = state.generation() } end
+  if status == 400 then return 400, { error = problem } end
+  -- With reset, nothing but a document with reset will do.
+  return status, { error = problem, generation = state.generation(), reset = state.is_incomplete() or nil }
+end
+
+local function get_status() return 200, state.status() end
+
+local function get_backend(name)
+  local entry = state.backend(name)
+  if not entry then return 404, { error = "no such backend" } end
+  return 200, { generation = entry.generation, endpoints = entry.endpoints, names = entry.names }
+end
+
+-- route gives the method a path wants, what answers it, and an argument.
+local function route(path)
+  if path == "/v1/state" then return "POST", post_state end
+  if path == "/v1/status" then return "GET", get_status end
+  local name = path:match("^/v1/backends/(.+)$")
+  if name then return "GET", get_backend, name end
+  return nil
+end
+
+-- serve answers the present request.
+function M.serve()
+  local method, answer, argument = route(ngx.var.uri)
+  local status, document
+  if not method then
+    status, document = 404, { error = "no such path" }
+  elseif ngx.req.get_method() ~= method then
+    ngx.header["Allow"] = method
+    status, document = 405, { error = "the method is not " .. method }
+  else
+    status, document = answer(argument)
+  end
+  local text = state.encode(document)
+  ngx.status = status
+  ngx.header["Content-Type"] = "application/json"
+  ngx.header["Content-Length"] = #text + 1
+  ngx.say(text)
+  return ngx.exit(ngx.HTTP_OK)
+end
+
+return M

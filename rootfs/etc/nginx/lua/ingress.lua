@@ -1,0 +1,120 @@
+-- ingress.lua holds what NGINX calls, phase by phase; the template has one line for each function.
+--
+-- It joins NGINX to the other files and decides nothing itself. rewrite and balance run for every request, so
+-- but for retries and names they make no table, closure or string.
+
+local ffi = require("ffi")
+require("resty.core")
+local nginx = require("ngx.balancer")
+local balancer = require("balancer")
+local certificate = require("certificate")
+local control = require("control")
+local resolver = require("resolver")
+local state = require("state")
+
+local var, now = ngx.var, ngx.now
+local cast, get_request = ffi.cast, require("resty.core.base").get_request
+local get_last_failure, set_current_peer = nginx.get_last_failure, nginx.set_current_peer
+local set_more_tries = nginx.set_more_tries
+
+-- NGX_BUSY: "no live upstreams", which NGINX answers with 502; ngx.ERROR would be 500.
+local BUSY = -3
+
+local M = {}
+
+-- init runs in the master process, before there are workers and again at each reload.
+function M.init(path) state.init(path) end
+
+-- seed makes this worker's random numbers its own: workers inherit the master's.
+local function seed()
+  local file = io.open("/dev/urandom", "rb")
+  local bytes = file and file:read(6)
+  if file then file:close() end
+  local value = ngx.now() * 1000 + ngx.worker.pid() * 65537
+  for i = 1, bytes and #bytes or 0 do value = (value * 256 + bytes:byte(i)) % 2 ^ 52 end
+  math.randomseed(value)
+end
+
+-- init_worker tells the controller which configuration this worker runs.
+function M.init_worker(configuration)
+  seed()
+  local id = ngx.worker.id()
+  if id then state.set_worker(id, ngx.worker.pid(), configuration, ngx.worker.count()) end
+end
+
+-- find gives the pool of the backend of this request, up to date, or nil if NGINX is on its own.
+local function find(entry)
+  local pool = entry.pool
+  if not pool then
+    pool = balancer.new()
+    entry.pool = pool
+  end
+  if balancer.stale(pool, entry, resolver.lookup) then balancer.sync(pool, entry, resolver.lookup) end
+  return pool
+end
+
+-- What rewrite found, for balance: mostly both run for a request without a pause. It holds for this request
+-- at this time only, so that a pause (a body to read, somebody to ask) has balance look again.
+local found_for, found_at, found_pool = 0, 0, nil
+
+local function request_number() return tonumber(cast("intptr_t", get_request())) end
+
+-- rewrite answers 503 for a backend without endpoints, the last moment at which that is possible.
+function M.rewrite()
+  found_for = 0
+  local name = var.backend
+  if not name or name == "" then return end
+  local entry = state.backend(name)
+  if not entry then return end
+  local names = entry.names
+  if names then
+    for i = 1, #names do resolver.ensure(names[i].address, state.settings) end
+  end
+  local pool = find(entry)
+  if pool.count == 0 then return ngx.exit(ngx.HTTP_SERVICE_UNAVAILABLE) end
+  found_for, found_at, found_pool = request_number(), now(), pool
+end
+
+local function failure(how, status)
+  return {
+    state = how,
+    status = status,
+    addresses = var.upstream_addr or "",
+    connect_times = var.upstream_connect_time or "",
+    received = var.upstream_bytes_received or "",
+  }
+end
+
+-- balance chooses the peer for one try. Without an entry NGINX uses the servers in the upstream block.
+function M.balance()
+  local pool = found_pool
+  if found_at ~= now() or found_for ~= request_number() then
+    local name = var.backend
+    if not name or name == "" then return end
+    local entry = state.backend(name)
+    if not entry then return end
+    pool = find(entry)
+  end
+  local how, status = get_last_failure()
+  local peer
+  if how then
+    peer = balancer.retry(pool, failure(how, status), now())
+  else
+    peer = balancer.first(pool, now)
+    if pool.count > 1 then set_more_tries(pool.count - 1) end
+  end
+  if not peer then return ngx.exit(BUSY) end
+  local ok, problem = set_current_peer(peer.address, peer.port)
+  if not ok then
+    ngx.log(ngx.ERR, "cannot use a peer of backend ", var.backend, ": ", problem)
+    return ngx.exit(BUSY)
+  end
+end
+
+-- certificate sets the certificate for a TLS connection.
+function M.certificate() certificate.serve() end
+
+-- control answers the controller.
+function M.control() control.serve() end
+
+return M

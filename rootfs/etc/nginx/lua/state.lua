@@ -1,0 +1,290 @@
+-- state.lua holds what may change without a reload: it applies updates to the shared dictionaries and gives
+-- each worker what it asks for. There is one entry per backend, host and certificate.
+--
+-- It never tells workers that something changed. The generation of the last update is in the dictionary, a
+-- worker reads it at each request, and on a new one it compares the generation of the entry it needs.
+
+local cjson = require("cjson").new()
+local updates = require("update")
+
+local shared = ngx.shared.sluice_state
+local certificates = ngx.shared.sluice_certificates
+
+-- Keys of the state dictionary. An entry's generation has its own key so that comparing it costs no copy.
+local BACKEND, OWN_GENERATION, HOST, WORKER = "backend:", "generation:", "host:", "worker:"
+local APPLYING_AT_MOST = 30 -- seconds; then whoever holds the lock is dead
+
+local M = {}
+
+-- put stores a value or gives back what is wrong. Whatever happens, entries that are there stay.
+local function put(dict, key, value)
+  local old = dict:get(key)
+  if old == value then return nil end
+  local ok, problem = dict:safe_set(key, value)
+  if ok then return nil end
+  -- A value of another size is dropped by the dictionary before the new one turns out not to fit.
+  if old ~= nil then dict:safe_set(key, old) end
+  return problem
+end
+
+local function put_backend(name, backend, generation)
+  local text = cjson.encode(backend)
+  local is_new = shared:get(OWN_GENERATION .. name) == nil
+  if not is_new and shared:get(BACKEND .. name) == text then return nil end
+  local problem = put(shared, BACKEND .. name, text) or put(shared, OWN_GENERATION .. name, generation)
+  if problem then
+    if is_new then shared:delete(BACKEND .. name) end
+    return problem
+  end
+  if is_new then shared:incr("backends", 1) end
+  return nil
+end
+
+local function drop_backend(name)
+  if shared:get(OWN_GENERATION .. name) == nil then return end
+  shared:delete(OWN_GENERATION .. name)
+  shared:delete(BACKEND .. name)
+  shared:incr("backends", -1)
+end
+
+-- write stores what the update brings, certificates before the hosts that need them.
+local function write(update)
+  for id, pair in pairs(update.certificates) do
+    local text = cjson.encode({ certificate = pair.certificate, key = pair.key })
+    local problem = put(certificates, id, text)
+    if problem then return "the dictionary of certificates: " .. problem end
+  end
+  local problem = update.settings and put(shared, "settings", cjson.encode(update.settings))
+  if problem then return "the dictionary of state: " .. problem end
+  for host, id in pairs(update.hosts) do
+    problem = put(shared, HOST .. host, id)
+    if problem then return "the dictionary of state: " .. problem end
+  end
+  for name, backend in pairs(update.backends) do
+    problem = put_backend(name, backend, update.generation)
+    if problem then return "the dictionary of state: " .. problem end
+  end
+  return nil
+end
+
+-- remove drops what the update says is gone, hosts before the certificates they had.
+local function remove(update)
+  for _, host in ipairs(update.removed.hosts) do
+    if not update.hosts[host] then shared:delete(HOST .. host) end
+  end
+  for _, id in ipairs(update.removed.certificates) do
+    if not update.certificates[id] then certificates:delete(id) end
+  end
+  for _, name in ipairs(update.removed.backends) do
+    if not update.backends[name] then drop_backend(name) end
+  end
+end
+
+-- remove_unnamed drops every entry that the update does not bring.
+local function remove_unnamed(update)
+  for _, key in ipairs(shared:get_keys(0)) do
+    local host = key:sub(1, #HOST) == HOST and key:sub(#HOST + 1)
+    local name = key:sub(1, #OWN_GENERATION) == OWN_GENERATION and key:sub(#OWN_GENERATION + 1)
+    if host and not update.hosts[host] then
+      shared:delete(key)
+    elseif name and not update.backends[name] then
+      drop_backend(name)
+    end
+  end
+  for _, id in ipairs(certificates:get_keys(0)) do
+    if not update.certificates[id] then certificates:delete(id) end
+  end
+  if not update.settings then shared:delete("settings") end
+end
+
+-- publish makes the update visible: entries first, the generation last.
+local function publish(update)
+  if update.generation <= M.generation() then return 409, "the generation is not greater than the present one" end
+  if shared:get("incomplete") and not update.reset then return 409, "the state is incomplete, a reset is needed" end
+
+  local problem = write(update)
+  if problem and update.reset then
+    -- What is about to go may take the room.
+    remove_unnamed(update)
+    problem = write(update)
+  end
+  if problem then
+    -- Each entry is either the old or the new one, so requests are served; only the set is a mixture.
+    shared:set("incomplete", true)
+    shared:set("generation", update.generation)
+    return 507, problem
+  end
+  if update.reset then remove_unnamed(update) else remove(update) end
+  shared:set("incomplete", false)
+  shared:set("generation", update.generation)
+  return nil
+end
+
+local function is_stored(id) return certificates:get(id) ~= nil end
+
+-- apply checks a decoded document and makes it visible. It gives nil if that went well, else an HTTP status
+-- and what is wrong. check_pem is as for update.check.
+function M.apply(document, check_pem)
+  local update, problem = updates.check(document, is_stored, check_pem)
+  if not update then return 400, problem end
+  local locked, reason = shared:safe_add("applying", true, APPLYING_AT_MOST)
+  if not locked then
+    if reason == "exists" then return 409, "another update is being applied" end
+    shared:set("incomplete", true)
+    return 507, "the dictionary of state: " .. reason
+  end
+  local ok, status, message = pcall(publish, update)
+  if not ok then
+    status, message = 500, "internal error: " .. tostring(status)
+    shared:set("incomplete", true)
+  end
+  shared:delete("applying")
+  return status, message
+end
+
+-- generation gives that of the last update, 0 before the first.
+function M.generation() return shared:get("generation") or 0 end
+
+-- is_incomplete tells whether only an update with reset will be applied.
+function M.is_incomplete() return shared:get("incomplete") == true end
+
+-- decode reads a document's text. It gives nil for what is no JSON object.
+function M.decode(text)
+  local ok, document = pcall(cjson.decode, text)
+  return ok and type(document) == "table" and document or nil
+end
+
+M.encode = cjson.encode
+
+-- replay applies the documents in a file, one a line. A last line that cannot be read was being written
+-- when something stopped, and is left out; anything else that fails leaves a state that is incomplete.
+function M.replay(path)
+  local file = io.open(path, "r")
+  if not file then return end
+  local torn
+  for line in file:lines() do
+    if torn then
+      ngx.log(ngx.ERR, "a line of the state file cannot be read")
+      shared:set("incomplete", true)
+    end
+    torn = nil
+    local document = M.decode(line)
+    if document then
+      if document.reset == true then shared:set("incomplete", false) end
+      local status, problem = M.apply(document)
+      if status then ngx.log(ngx.ERR, "a line of the state file was refused: ", problem) end
+      if status and status ~= 409 then shared:set("incomplete", true) end
+    else
+      torn = line ~= ""
+    end
+  end
+  file:close()
+end
+
+-- init prepares the dictionaries. After a reload they still hold everything; the file is for other starts.
+function M.init(path)
+  if shared:get("generation") then return end
+  -- Made now, while there is room, these can always be set later: their size never changes.
+  shared:set("generation", 0)
+  shared:set("incomplete", false)
+  shared:set("backends", 0)
+  if os.getenv("SLUICE_CONFIG_TEST") then return end
+  local ok, problem = pcall(M.replay, path)
+  if not ok then
+    shared:set("incomplete", true)
+    ngx.log(ngx.ERR, "the state file cannot be replayed: ", problem)
+  end
+end
+
+-- This worker's copy, by backend: {seen, generation, absent, endpoints, names}. The table of a backend stays
+-- the same when its content changes, so others may keep things in it.
+local entries = {}
+local absent_count = 0
+local MOST_ABSENT = 1000
+
+-- forget_absent keeps names that once had an entry from piling up.
+local function forget_absent()
+  for name, entry in pairs(entries) do
+    if entry.absent then entries[name] = nil end
+  end
+  absent_count = 0
+end
+
+-- refresh brings this worker's copy of one backend up to a generation.
+local function refresh(name, entry, generation)
+  if not entry then
+    entry = { absent = false }
+    entries[name] = entry
+  end
+  entry.seen = generation
+  -- The generation is read first: if the content changes in between, it is merely read once more.
+  local own = shared:get(OWN_GENERATION .. name)
+  if own ~= nil and own == entry.generation then return entry end
+  local content = own and M.decode(shared:get(BACKEND .. name) or "")
+  entry.generation = content and own
+  entry.endpoints = content and content.endpoints
+  entry.names = content and content.names
+  if content then
+    entry.absent = false
+    return entry
+  end
+  if not entry.absent then
+    entry.absent = true
+    absent_count = absent_count + 1
+    if absent_count > MOST_ABSENT then forget_absent() end
+  end
+  return entry
+end
+
+-- NGINX's clock stands still while it works through what has arrived, and so does the generation: reading it
+-- twice at one time costs more than it could tell.
+local now = ngx.now
+local generation, read_at = 0, 0
+
+-- backend gives a backend's entry as of now, or nil. This is called for every request.
+function M.backend(name)
+  local time = now()
+  if time ~= read_at then
+    generation, read_at = shared:get("generation"), time
+  end
+  local entry = entries[name]
+  if not entry or entry.seen ~= generation then entry = refresh(name, entry, generation) end
+  if entry.absent then return nil end
+  return entry
+end
+
+-- settings gives Settings of the documents.
+function M.settings()
+  return M.decode(shared:get("settings") or "") or {}
+end
+
+-- host gives the id of a host's certificate, or nil.
+function M.host(name) return shared:get(HOST .. name) end
+
+-- certificate gives {certificate, key}, or nil.
+function M.certificate(id) return M.decode(certificates:get(id) or "") end
+
+-- set_worker notes which configuration a worker runs, so that others can wait until all run the same.
+function M.set_worker(id, pid, configuration, count)
+  local problem = put(shared, WORKER .. id, cjson.encode({ id = id, pid = pid, configuration = configuration }))
+    or put(shared, "workers_wanted", count)
+  if problem then ngx.log(ngx.ERR, "this worker cannot be noted: ", problem) end
+end
+
+-- status says what is there. Workers of a former configuration with more of them are left out.
+function M.status()
+  local wanted, workers = shared:get("workers_wanted") or 0, {}
+  for id = 0, wanted - 1 do
+    workers[#workers + 1] = M.decode(shared:get(WORKER .. id) or "")
+  end
+  return {
+    version = 1,
+    generation = M.generation(),
+    incomplete = M.is_incomplete() or nil,
+    workers = workers,
+    workers_wanted = wanted,
+    backends = shared:get("backends") or 0,
+  }
+end
+
+return M

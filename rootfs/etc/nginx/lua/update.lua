@@ -1,0 +1,186 @@
+-- update.lua checks a document that somebody wants to apply (Update in nginx/dynamic/state.go) and brings it
+-- into the form that state.lua stores. A document is good as a whole or not at all.
+--
+-- It is pure: it stores nothing and knows of what is stored only through the functions it is given.
+
+local address = require("address")
+
+local floor, lower = math.floor, string.lower
+
+local VERSION = 1
+local LARGEST = 10 ^ 14 - 1 -- cjson writes numbers with 14 digits
+
+local M = {}
+
+-- Every check_* gives nil if the value is good, else what is wrong with it.
+
+local function is_integer(value, from, to)
+  return type(value) == "number" and value == floor(value) and value >= from and value <= to
+end
+
+local function is_list(value)
+  if type(value) ~= "table" then return false end
+  local count = 0
+  for _ in pairs(value) do count = count + 1 end
+  return count == #value
+end
+
+-- is_map accepts the empty list as well: cjson reads {} and [] alike.
+local function is_map(value)
+  if type(value) ~= "table" then return false end
+  for key in pairs(value) do
+    if type(key) ~= "string" or key == "" or #key > 512 then return false end
+  end
+  return true
+end
+
+local function is_hostname(text)
+  if type(text) ~= "string" or #text > 254 or text == "" or address.parse(text) then return false end
+  for label in (text:gsub("%.$", "") .. "."):gmatch("([^.]*)%.") do
+    if #label > 63 or not label:find("^[%w_][%w_-]*$") then return false end
+  end
+  return true
+end
+
+local function check_strings(list, what)
+  if list == nil then return nil end
+  if not is_list(list) then return what .. " is not a list" end
+  for _, text in ipairs(list) do
+    if type(text) ~= "string" or text == "" or #text > 512 then return what .. " holds something that is no name" end
+  end
+  return nil
+end
+
+local function check_targets(list, what, is_good)
+  if list == nil then return nil end
+  if not is_list(list) then return what .. " is not a list" end
+  for i, target in ipairs(list) do
+    if type(target) ~= "table" then return what .. " " .. i .. " is not an object" end
+    if not is_good(target.address) then return what .. " " .. i .. " has a bad address" end
+    if not is_integer(target.port, 1, 65535) then return what .. " " .. i .. " has a bad port" end
+  end
+  return nil
+end
+
+local function check_backends(backends)
+  if not is_map(backends) then return "backends is not an object" end
+  for name, backend in pairs(backends) do
+    if not is_map(backend) then return "backend " .. name .. " is not an object" end
+    local problem = check_targets(backend.endpoints, "endpoint", address.parse)
+      or check_targets(backend.names, "name", is_hostname)
+    if problem then return "backend " .. name .. ": " .. problem end
+  end
+  return nil
+end
+
+local function is_nameserver(text)
+  local host, port = text:match("^%[(.*)%]:(%d+)$")
+  if not host then
+    host, port = text:match("^([^:]*):(%d+)$")
+  end
+  return host and address.parse(host) and is_integer(tonumber(port), 1, 65535)
+end
+
+local function check_settings(settings)
+  if not is_map(settings) then return "settings is not an object" end
+  for _, field in ipairs({ "nameservers", "search", "own_addresses" }) do
+    local problem = check_strings(settings[field], "settings." .. field)
+    if problem then return problem end
+  end
+  for _, server in ipairs(settings.nameservers or {}) do
+    if not is_nameserver(server) then return "settings.nameservers holds something that is no address and port" end
+  end
+  for _, own in ipairs(settings.own_addresses or {}) do
+    if not address.parse(own) then return "settings.own_addresses holds something that is no address" end
+  end
+  if settings.ndots ~= nil and not is_integer(settings.ndots, 0, 15) then return "settings.ndots is bad" end
+  return nil
+end
+
+local function check_certificates(certificates, check_pem)
+  if not is_map(certificates) then return "certificates is not an object" end
+  for id, pair in pairs(certificates) do
+    if type(pair) ~= "table" or type(pair.certificate) ~= "string" or type(pair.key) ~= "string" then
+      return "certificate " .. id .. " is not a pair of texts"
+    end
+    local problem = check_pem and check_pem(pair.certificate, pair.key)
+    if problem then return "certificate " .. id .. ": " .. problem end
+  end
+  return nil
+end
+
+local function check_hosts(hosts, has_certificate)
+  if not is_map(hosts) then return "hosts is not an object" end
+  for host, id in pairs(hosts) do
+    if not is_hostname((host:gsub("^%*%.", ""))) then return "host " .. host .. " is no host name" end
+    if type(id) ~= "string" or not has_certificate(id) then
+      return "host " .. host .. " has a certificate that is not known"
+    end
+  end
+  return nil
+end
+
+local function check_removed(removed)
+  if not is_map(removed) then return "removed is not an object" end
+  return check_strings(removed.backends, "removed.backends")
+    or check_strings(removed.certificates, "removed.certificates")
+    or check_strings(removed.hosts, "removed.hosts")
+end
+
+-- targets copies what we know of, so that nothing else gets stored; empty lists are left out.
+local function targets(list)
+  if not list or #list == 0 then return nil end
+  local out = {}
+  for i, target in ipairs(list) do out[i] = { address = target.address, port = target.port } end
+  return out
+end
+
+local function normal(document)
+  local removed = document.removed or {}
+  local update = {
+    generation = document.generation,
+    reset = document.reset or false,
+    settings = document.settings,
+    certificates = document.certificates or {},
+    backends = {},
+    hosts = {},
+    removed = {
+      backends = removed.backends or {},
+      certificates = removed.certificates or {},
+      hosts = {},
+    },
+  }
+  for name, backend in pairs(document.backends or {}) do
+    update.backends[name] = { endpoints = targets(backend.endpoints), names = targets(backend.names) }
+  end
+  for host, id in pairs(document.hosts or {}) do update.hosts[lower(host)] = id end
+  for i, host in ipairs(removed.hosts or {}) do update.removed.hosts[i] = lower(host) end
+  return update
+end
+
+-- check gives the update a document asks for, or nil and what is wrong. is_stored(id) tells whether a
+-- certificate is there already; check_pem(certificate, key), if given, says what is wrong with a pair.
+function M.check(document, is_stored, check_pem)
+  if type(document) ~= "table" then return nil, "the document is not an object" end
+  if document.version ~= VERSION then return nil, "the document has another version than " .. VERSION end
+  if not is_integer(document.generation, 1, LARGEST) then return nil, "generation is bad" end
+  if document.reset ~= nil and type(document.reset) ~= "boolean" then return nil, "reset is not a boolean" end
+
+  local problem = (document.settings ~= nil and check_settings(document.settings))
+    or check_backends(document.backends or {})
+    or check_removed(document.removed or {})
+    or check_certificates(document.certificates or {}, check_pem)
+  if problem then return nil, problem end
+
+  local gone = {}
+  for _, id in ipairs(document.removed and document.removed.certificates or {}) do gone[id] = true end
+  local function has_certificate(id)
+    if document.certificates and document.certificates[id] then return true end
+    return not document.reset and not gone[id] and is_stored(id)
+  end
+  problem = check_hosts(document.hosts or {}, has_certificate)
+  if problem then return nil, problem end
+  return normal(document)
+end
+
+return M

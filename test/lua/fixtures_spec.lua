@@ -1,0 +1,28 @@
+-- fixtures_spec.lua: the documents the Go side's tests wrote are documents this side takes.
+
+local cjson = require("cjson")
+local stand_in = require("stand_in")
+
+local list = io.popen("ls nginx/dynamic/testdata/*.json 2>/dev/null")
+for path in list:lines() do
+  spec("fixtures: " .. path, function()
+    local file = assert(io.open(path))
+    local document = cjson.decode(file:read("*a"))
+    file:close()
+    stand_in.fresh()
+    local state = require("state")
+    state.init("/nonexistent")
+    local ids = {}
+    for _, id in pairs(document.hosts or {}) do ids[id] = true end
+    for id in pairs(ids) do ngx.shared.sluice_certificates:safe_set(id, "{}") end
+    local status, problem = state.apply(document)
+    same(status, nil, problem)
+    for name, backend in pairs(document.backends or {}) do
+      local entry = state.backend(name)
+      same(entry.endpoints or {}, backend.endpoints or {})
+      same(entry.names or {}, backend.names or {})
+    end
+    for host, id in pairs(document.hosts or {}) do same(state.host(host), id) end
+  end)
+end
+list:close()

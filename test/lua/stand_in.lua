@@ -1,0 +1,142 @@
+-- stand_in.lua plays the parts of ngx that our files touch, in memory, so that specs run without NGINX.
+--
+-- It never tries to be NGINX: what only NGINX can show is tested on NGINX.
+
+local M = {}
+
+-- dict plays a shared dictionary with room for so many bytes. As in NGINX, a value of another size is
+-- dropped before the new one is found not to fit.
+function M.dict(room)
+  local values, used = {}, 0
+  local dict = {}
+
+  local function size(key, value)
+    return #key + (type(value) == "string" and #value or type(value) == "number" and 8 or 1)
+  end
+
+  function dict:get(key) return values[key] end
+
+  function dict:delete(key)
+    if values[key] ~= nil then used = used - size(key, values[key]) end
+    values[key] = nil
+  end
+
+  function dict:safe_set(key, value)
+    self:delete(key)
+    if used + size(key, value) > (room or math.huge) then return false, "no memory" end
+    values[key], used = value, used + size(key, value)
+    return true
+  end
+
+  function dict:safe_add(key, value)
+    if values[key] ~= nil then return false, "exists" end
+    return self:safe_set(key, value)
+  end
+
+  function dict:set(key, value)
+    local ok = self:safe_set(key, value)
+    assert(ok, "set would have thrown out something else")
+    return ok
+  end
+
+  function dict:incr(key, by)
+    values[key] = values[key] + by
+    return values[key]
+  end
+
+  function dict:get_keys()
+    local keys = {}
+    for key in pairs(values) do keys[#keys + 1] = key end
+    return keys
+  end
+
+  return dict
+end
+
+local OURS = {
+  "address", "balancer", "balancer.round_robin", "certificate", "control", "dns", "ingress", "resolver", "state",
+  "update",
+}
+
+-- An exit ends the handler, as in NGINX.
+local EXIT = {}
+
+-- fresh makes a new ngx and forgets our modules, as a new NGINX would. It gives the ngx; what handlers do
+-- with it is in its fields logged, exited, peer, tries, timers.
+function M.fresh(options)
+  options = options or {}
+  for _, name in ipairs(OURS) do package.loaded[name] = nil end
+  local ngx = {
+    var = {}, header = {}, logged = {}, timers = {}, time = 1000, ERR = "error", HTTP_OK = 200,
+    HTTP_SERVICE_UNAVAILABLE = 503,
+    shared = options.shared or { sluice_state = M.dict(options.room), sluice_certificates = M.dict() },
+  }
+  function ngx.now() return ngx.time end
+  function ngx.update_time() end
+  function ngx.log(_, ...)
+    local parts = { ... }
+    for i = 1, #parts do parts[i] = tostring(parts[i]) end
+    ngx.logged[#ngx.logged + 1] = table.concat(parts)
+  end
+  function ngx.exit(status)
+    ngx.exited = status
+    error(EXIT, 0)
+  end
+  ngx.timer = { at = function(_, handler, ...)
+    ngx.timers[#ngx.timers + 1] = { handler, ... }
+    return true
+  end }
+  ngx.worker = { id = function() return 0 end, pid = function() return 77 end, count = function() return 2 end }
+  _G.ngx = ngx
+
+  package.loaded["resty.core"] = true
+  -- The request is a number that a spec may change to have another request.
+  ngx.request = 1
+  package.loaded["resty.core.base"] = { get_request = function() return require("ffi").cast("void *", ngx.request) end }
+  package.loaded["resty.lrucache"] = { new = function()
+    local kept = {}
+    return { get = function(_, key) return kept[key] end, set = function(_, key, value) kept[key] = value end }
+  end }
+  package.loaded["ngx.semaphore"] = { new = function()
+    local waiting = 0
+    return {
+      wait = function()
+        waiting = waiting + 1
+        M.run_timers(ngx)
+        return true
+      end,
+      count = function() return -waiting end,
+      post = function(_, n) waiting = waiting - n end,
+    }
+  end }
+  package.loaded["ngx.balancer"] = {
+    get_last_failure = function()
+      if ngx.failure then return ngx.failure, 502 end
+      return nil
+    end,
+    set_current_peer = function(address, port)
+      ngx.peer = address .. ":" .. port
+      return true
+    end,
+    set_more_tries = function(count) ngx.tries = count end,
+  }
+  package.loaded["ngx.ssl"] = options.ssl or {}
+  return ngx
+end
+
+-- run_timers runs what was put off.
+function M.run_timers(ngx)
+  local timers = ngx.timers
+  ngx.timers = {}
+  for _, timer in ipairs(timers) do timer[1](false, timer[2], timer[3]) end
+end
+
+-- call runs a handler until it returns or exits, and gives the status it exited with.
+function M.call(ngx, handler, ...)
+  ngx.exited, ngx.peer, ngx.tries = nil, nil, nil
+  local ok, problem = pcall(handler, ...)
+  if not ok and problem ~= EXIT then error(problem, 0) end
+  return ngx.exited
+end
+
+return M
