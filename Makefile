@@ -1,0 +1,37 @@
+# What one can do here. `make` alone lists it.
+
+export HTTP_PORT HTTPS_PORT HEALTHZ_PORT
+
+VERSION ?= development
+
+.PHONY: help
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+.PHONY: run
+run: ## serve the example shop on ports 8080 and 8443 until Ctrl-C (needs root)
+	@exec examples/quickstart/run
+
+.PHONY: build
+build: ## build bin/sluice
+	CGO_ENABLED=0 go build -trimpath -ldflags '-X main.release=$(VERSION)' -o bin/ ./cmd/...
+
+.PHONY: check
+check: ## what to run before a commit, in less than two minutes: lint, unit and golden tests, Lua specs
+	@test/run lint unit lua
+
+.PHONY: test
+test: ## all tests; sets the machine up first (needs root)
+	@test/run
+
+.PHONY: bench
+bench: setup ## measure against a hand-written nginx.conf (needs root); BENCH are its arguments
+	go run ./bench $(BENCH)
+
+.PHONY: setup
+setup: ## install what the tests need, and prepare the Debian root with NGINX (needs root)
+	@test/setup
+
+.PHONY: clean
+clean: ## remove what was built here; the Debian root stays in its cache
+	rm -rf bin

@@ -1,0 +1,157 @@
+package arch_test
+
+import (
+	"go/ast"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// layers say what of ours a package may import. The first line that matches a directory counts; arrows
+// point down only:
+//
+//	cmd → controller/EDGE → controller → {translate → {cluster, annotations}, templates} → nginx
+var layers = []layer{
+	{"nginx", nil, "the words of NGINX know neither Kubernetes nor features"},
+	{"nginx/dynamic", []string{"nginx"}, "what workers are told is made of words alone"},
+	{"nginx/supervisor", []string{"nginx", "nginx/dynamic"}, "who runs NGINX does not know why the configuration changed"},
+	{"annotations", []string{"nginx"}, "features do not know where objects come from; they ask their own Lookup"},
+	{"templates", []string{"nginx"}, "layout decides nothing, so it needs to know nothing"},
+	{"controller/cluster", nil, "what exists does not depend on what we make of it"},
+	{"controller/translate", []string{"annotations", "controller/cluster", "nginx", "nginx/dynamic"}, "the meaning of objects is neither text nor a process"},
+	{"controller", slices.Concat(pure, []string{"nginx/dynamic"}), "the loop reaches the world through interfaces of its own"},
+	{"controller/*", slices.Concat([]string{"controller", "nginx/dynamic"}, pure), "edges know the middle, but not each other nor the process"},
+	{"cmd/*", []string{"controller", "controller/*", "annotations", "templates", "nginx", "nginx/*"}, "commands wire everything, except what only tests need"},
+	{"examples/*", nil, "examples stand for programs of others"},
+	{"bench", []string{"*", "*/*"}, "measures any part, with the fleets that tests use"},
+	{"test/*", []string{"*", "*/*"}, "tests look at any part"},
+}
+
+type layer struct {
+	dir string // a pattern of path.Match
+	may []string
+	why string
+}
+
+// pure are the packages in which every decision is made.
+var pure = []string{"annotations", "templates", "controller/translate", "controller/cluster", "nginx"}
+
+// Tests may import what they like: package annotations is tested through whole plans, for one.
+func TestImportsPointDown(t *testing.T) {
+	for _, f := range goFiles(t) {
+		if f.test {
+			continue
+		}
+		at := slices.IndexFunc(layers, func(l layer) bool { return matches(l.dir, f.dir) })
+		if at < 0 {
+			t.Errorf("%s: package %s has no place yet: add it to layers and say what it may import", f.path, f.dir)
+			continue
+		}
+		for _, imported := range ours(f) {
+			if !slices.ContainsFunc(layers[at].may, func(may string) bool { return matches(may, imported) }) {
+				t.Errorf("%s imports %s: %s", f.path, imported, layers[at].why)
+			}
+		}
+	}
+}
+
+func matches(pattern, name string) bool {
+	ok, err := path.Match(pattern, name)
+	return ok && err == nil
+}
+
+// ours are the imports of this module's packages, by directory.
+func ours(f goFile) []string {
+	var list []string
+	for _, name := range imports(f) {
+		if dir, is := strings.CutPrefix(name, module+"/"); is {
+			list = append(list, dir)
+		}
+	}
+	return list
+}
+
+func imports(f goFile) []string {
+	var list []string
+	for _, spec := range f.syntax.Imports {
+		if name, err := strconv.Unquote(spec.Path.Value); err == nil {
+			list = append(list, name)
+		}
+	}
+	return list
+}
+
+// banned are imports that a pure package must not have itself, with all packages below them. Admission
+// runs the plan alone: what cannot be imported cannot be done to the cluster by a hostile object.
+var banned = []struct{ name, why string }{
+	{"net/http", "a decision asks nobody"},
+	{"os/exec", "no object may make us start a program"},
+	{"os", "the plan reads and writes no file; text comes in through fs.FS or as a value"},
+	{"log", "mistakes are Problems; only edges say them aloud, once"},
+	{"sync", "values go in and out, so there is nothing to lock"},
+	{"math/rand", "equal objects give equal bytes"},
+	{"crypto/rand", "equal objects give equal bytes"},
+	{"k8s.io/client-go", "objects come in a Snapshot, whoever fetched them"},
+	{"github.com/fsnotify/fsnotify", "files are watched at the edge"},
+}
+
+// clock are the functions of package time that say or await what time it is. Time comes in as a field, so
+// that a plan can be made again and tests need not wait.
+var clock = []string{"Now", "Since", "Until", "After", "AfterFunc", "Sleep", "Tick", "NewTicker", "NewTimer"}
+
+// pureRules are the packages in which they hold, and what is excepted there.
+var pureRules = map[string]struct {
+	except []string
+	why    string
+}{
+	"nginx": {}, "nginx/dynamic": {}, "annotations": {}, "templates": {}, "controller/translate": {}, "controller/cluster": {},
+	"controller": {[]string{"log", "sync", "time"}, "it is the loop as well: it waits, counts and says what happened"},
+}
+
+func TestPurePackagesTouchNothing(t *testing.T) {
+	seen := map[string]bool{}
+	for _, f := range goFiles(t) {
+		rule, isPure := pureRules[f.dir]
+		if !isPure || f.test {
+			continue
+		}
+		seen[f.dir] = true
+		for _, name := range imports(f) {
+			for _, ban := range banned {
+				if (name == ban.name || strings.HasPrefix(name, ban.name+"/")) && !slices.Contains(rule.except, ban.name) {
+					t.Errorf("%s imports %s: %s", f.path, name, ban.why)
+					break
+				}
+			}
+		}
+		if !slices.Contains(rule.except, "time") {
+			lookAtClock(t, f)
+		}
+	}
+	for dir := range pureRules {
+		if !seen[dir] {
+			t.Errorf("package %s is gone; take it off the list", dir)
+		}
+	}
+}
+
+func lookAtClock(t *testing.T, f goFile) {
+	t.Helper()
+	for _, spec := range f.syntax.Imports {
+		if spec.Path.Value == `"time"` && spec.Name != nil {
+			t.Errorf("%s imports package time under another name, so this test cannot see what it does with it", f.path)
+		}
+	}
+	ast.Inspect(f.syntax, func(n ast.Node) bool {
+		selector, is := n.(*ast.SelectorExpr)
+		if !is {
+			return true
+		}
+		if of, is := selector.X.(*ast.Ident); is && of.Name == "time" && slices.Contains(clock, selector.Sel.Name) {
+			t.Errorf("%s:%d: time.%s: time comes in as a field", f.path, f.line(n.Pos()), selector.Sel.Name)
+		}
+		return true
+	})
+}
