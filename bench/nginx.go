@@ -117,8 +117,8 @@ http { access_log off; keepalive_requests 1000000000;
 func startPlain(ctx context.Context, dir string, hosts int) (*nginx, error) {
 	var b strings.Builder
 	fmt.Fprintf(&b, `load_module %[2]sngx_http_headers_more_filter_module.so;
-daemon off; pid %[1]s/pid; error_log %[1]s/error.log; worker_processes 1; worker_rlimit_nofile 8192;
-events { worker_connections 4096; multi_accept on; }
+daemon off; pid %[1]s/pid; error_log %[1]s/error.log; worker_processes 1; worker_rlimit_nofile 18000;
+events { worker_connections 16384; multi_accept on; }
 http {
   log_format full '$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent" $request_length $request_time [$proxy_host] [] $upstream_addr $upstream_response_length $upstream_response_time $upstream_status $request_id';
   access_log %[1]s/access.log full;
@@ -160,7 +160,7 @@ func plan(dir, lua string, hosts int) (controller.Plan, error) {
 		Translate: translate.Options{Selection: cluster.Selection{WithoutClass: true}, SelfSigned: fake},
 		Templates: set,
 		Render: templates.Options{
-			StateDir: dir, LuaDir: lua, Workers: 1, Connections: 4096, OpenFiles: 8192, ShutdownTimeout: 10 * time.Second,
+			StateDir: dir, LuaDir: lua, Workers: 1, Connections: 16384, OpenFiles: 18000, ShutdownTimeout: 10 * time.Second,
 			AccessLog: dir + "/access.log", ErrorLog: dir + "/error.log", HTTPPort: sluicePort, HTTPSPort: sluicePort + 1,
 			Modules: []string{
 				modulesDir + "ndk_http_module.so", modulesDir + "ngx_http_lua_module.so", modulesDir + "ngx_http_headers_more_filter_module.so",

@@ -7,7 +7,6 @@ import (
 	"maps"
 	"reflect"
 	"slices"
-	"time"
 
 	"github.com/sluice-ingress/sluice/controller/cluster"
 	"github.com/sluice-ingress/sluice/controller/translate"
@@ -26,7 +25,6 @@ type refusal interface {
 // whether the same plan should be tried again.
 func (c *Controller) apply(ctx context.Context) (reloaded, retry bool) {
 	plan := c.latest.Load()
-	start := time.Now()
 	reloaded = plan.Files.Generation != c.live
 	err := c.Engine.Apply(ctx, plan.Files, c.cause(plan))
 	var refused refusal
@@ -44,7 +42,6 @@ func (c *Controller) apply(ctx context.Context) (reloaded, retry bool) {
 	}
 	if reloaded {
 		c.live, c.liveConfig = plan.Files.Generation, plan.Config
-		c.Log.Info("configuration is live", "generation", plan.Files.Generation, "hosts", len(plan.Config.Servers)-1, "took", time.Since(start).Round(time.Millisecond))
 	}
 	// What only an older configuration needs can go, unless that is live because a newer plan is waiting.
 	if c.latest.Load() == plan {

@@ -14,6 +14,7 @@ type mainView struct {
 	Options
 	Generation      string
 	Workers         nginx.Arg
+	Connections     int
 	ShutdownTimeout nginx.Arg
 	CertificateFile nginx.Arg
 	KeyFile         nginx.Arg
@@ -36,6 +37,7 @@ func (r *renderer) mainView() mainView {
 	return mainView{
 		Options:         r.options,
 		Workers:         workers,
+		Connections:     r.connections(),
 		ShutdownTimeout: nginx.Seconds(r.options.ShutdownTimeout),
 		CertificateFile: nginx.Verbatim(certificateFile),
 		KeyFile:         nginx.Verbatim(keyFile),
@@ -49,6 +51,12 @@ func (r *renderer) mainView() mainView {
 	}
 }
 
+// connections is how many a worker may have. Each upstream may hold some idle ones, which must not crowd out
+// clients.
+func (r *renderer) connections() int {
+	return min(r.options.Connections+4*len(r.config.Upstreams), max(r.options.OpenFiles, r.options.Connections))
+}
+
 // namesHash sizes the hash of server names so that all hosts fit: NGINX refuses to start otherwise.
 func namesHash(servers []*nginx.Server) (size, bucket int) {
 	longest, count := 0, 0
@@ -59,8 +67,8 @@ func namesHash(servers []*nginx.Server) (size, bucket int) {
 			longest = max(longest, len(a.Name))
 		}
 	}
-	size, bucket = 1024, 64
-	for size < 2*count {
+	size, bucket = 1024, 128
+	for size < 8*count {
 		size *= 2
 	}
 	// An element is the name, rounded up to a pointer, with a pointer and a length; a bucket ends in a pointer.
@@ -236,7 +244,7 @@ func pass(l *nginx.Location) nginx.Directive {
 		nginx.HTTP1: nginx.Verbatim("http"), nginx.HTTPS: nginx.Verbatim("https"), nginx.AutoHTTP: nginx.Var("scheme"),
 		nginx.GRPC: nginx.Verbatim("grpc"), nginx.GRPCS: nginx.Verbatim("grpcs"),
 	}
-	return nginx.D(l.Protocol.Module()+"_pass", nginx.Concat(schemes[l.Protocol], nginx.Verbatim("://"+l.Upstream)))
+	return nginx.D(l.Protocol.Module()+"_pass", nginx.Concat(schemes[l.Protocol], nginx.Verbatim("://"+l.Protocol.Block(l.Upstream))))
 }
 
 // upstreamView is the data of upstream.tmpl.

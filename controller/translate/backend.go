@@ -14,6 +14,7 @@ import (
 
 	"github.com/sluice-ingress/sluice/annotations"
 	"github.com/sluice-ingress/sluice/controller/cluster"
+	"github.com/sluice-ingress/sluice/nginx"
 	"github.com/sluice-ingress/sluice/nginx/dynamic"
 )
 
@@ -24,7 +25,7 @@ type backend struct {
 	service string
 	port    string // as the Ingress has it, number or name
 	data    dynamic.Backend
-	used    bool
+	used    map[nginx.Protocol]bool // what locations speak to it
 	problem *backendProblem
 }
 
@@ -46,7 +47,7 @@ func (t *translator) backend(i *ingress, ref *networkingv1.IngressServiceBackend
 	name := i.Namespace + "_" + ref.Name + "_" + port
 	b := t.backends[name]
 	if b == nil {
-		b = &backend{name: name, label: i.Namespace + "-" + ref.Name + "-" + port, service: ref.Name, port: port}
+		b = &backend{name: name, used: map[nginx.Protocol]bool{}, label: i.Namespace + "-" + ref.Name + "-" + port, service: ref.Name, port: port}
 		var use annotations.Backend
 		t.report(i, annotations.ForBackend(i.values, &use))
 		t.fill(b, i.Namespace, ref.Port, use)
@@ -81,7 +82,7 @@ func (t *translator) defaultBackend() *backend {
 		})
 		return nil
 	}
-	b := &backend{name: defaultBackendName, label: defaultBackendName, service: name.Name}
+	b := &backend{name: defaultBackendName, used: map[nginx.Protocol]bool{}, label: defaultBackendName, service: name.Name}
 	t.backends[defaultBackendName] = b
 	b.port = strconv.Itoa(int(service.Spec.Ports[0].Port))
 	t.fill(b, name.Namespace, networkingv1.ServiceBackendPort{Number: service.Spec.Ports[0].Port}, annotations.Backend{})

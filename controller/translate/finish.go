@@ -23,24 +23,28 @@ func (t *translator) finish() {
 	slices.SortFunc(t.result.Certificates, func(a, b CertificateUse) int { return cmp.Compare(a.Host, b.Host) })
 }
 
-// upstreams lists the backends that locations use.
+// upstreams lists the backends that locations use, once for each protocol that is spoken to them.
 func (t *translator) upstreams() {
-	var used []*backend
+	count := 0
 	for _, b := range t.backends {
-		if b.used {
-			used = append(used, b)
+		count += len(b.used)
+	}
+	idle := idleConnections(count)
+	list := &t.result.Config.Upstreams
+	for _, b := range t.backends {
+		for protocol := range b.used {
+			u := &nginx.Upstream{Name: protocol.Block(b.name), Keepalive: idle}
+			if protocol == nginx.AutoHTTP {
+				u.Keepalive = 0 // an idle connection might be TLS or not
+			}
+			for _, e := range b.data.Endpoints {
+				u.Endpoints = append(u.Endpoints, net.JoinHostPort(e.Address, strconv.Itoa(e.Port)))
+			}
+			*list = append(*list, u)
+			t.result.State.Backends[b.name] = b.data
 		}
 	}
-	slices.SortFunc(used, func(a, b *backend) int { return cmp.Compare(a.name, b.name) })
-	idle := idleConnections(len(used))
-	for _, b := range used {
-		u := &nginx.Upstream{Name: b.name, Keepalive: idle}
-		for _, e := range b.data.Endpoints {
-			u.Endpoints = append(u.Endpoints, net.JoinHostPort(e.Address, strconv.Itoa(e.Port)))
-		}
-		t.result.Config.Upstreams = append(t.result.Config.Upstreams, u)
-		t.result.State.Backends[b.name] = b.data
-	}
+	slices.SortFunc(*list, func(a, b *nginx.Upstream) int { return cmp.Compare(a.Name, b.Name) })
 }
 
 // idleConnections is how many idle connections one upstream keeps per worker. ingress-nginx keeps 320 for

@@ -286,7 +286,7 @@ func (t *translator) serverOnce(key string, h *host, hasTLS bool) *nginx.Server 
 		t.recording = nil
 		for _, l := range now.server.Locations {
 			if l.Upstream != "" {
-				now.backends = append(now.backends, l.Upstream)
+				now.backends = append(now.backends, use{l.Upstream, l.Protocol})
 			}
 		}
 		t.options.Memory.hosts.set(key, now)
@@ -294,8 +294,8 @@ func (t *translator) serverOnce(key string, h *host, hasTLS bool) *nginx.Server 
 	for _, p := range now.problems {
 		t.problem(p)
 	}
-	for _, name := range now.backends {
-		t.backends[name].used = true
+	for _, u := range now.backends {
+		t.backends[u.backend].used[u.protocol] = true
 	}
 	return now.server
 }

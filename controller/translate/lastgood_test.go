@@ -87,14 +87,23 @@ func TestRefusedIngressKeepsItsLastGoodVersion(t *testing.T) {
 	}
 }
 
-// tlsCase has the Secret shop/shop-tls, and an Ingress for shop.example.com with the tls item given.
-func tlsManifests(t *testing.T, item string) (m manifests, good, bad string) {
+// secretOf is the Secret shop/shop-tls of a case.
+func secretOf(t *testing.T, path string) string {
 	t.Helper()
-	for _, f := range golden.Load(t, "testdata/tls.txtar").Archive.Files {
+	for _, f := range golden.Load(t, path).Archive.Files {
 		if f.Name == "objects.yaml" {
-			good = string(f.Data)
+			return string(f.Data)
 		}
 	}
+	t.Fatalf("%s has no objects.yaml", path)
+	return ""
+}
+
+// tlsManifests are an Ingress for shop.example.com with the tls item given, and the Secret shop/shop-tls: a good
+// one and one whose key is not readable.
+func tlsManifests(t *testing.T, item string) (m manifests, good, bad string) {
+	t.Helper()
+	good = secretOf(t, "testdata/tls.txtar")
 	certificate, key, found := strings.Cut(good, "  tls.key: |")
 	if !found {
 		t.Fatal("testdata/tls.txtar has no pair")
@@ -141,6 +150,28 @@ func TestBadSecretKeepsItsLastGoodPair(t *testing.T) {
 		if plan := m.next(t, without); len(plan.Dynamic.Hosts) > 0 || len(plan.Good.Secrets) > 0 {
 			t.Errorf("%s: a Secret that was deleted is still served", item)
 		}
+	}
+}
+
+// A certificate that is renewed, appears or disappears is data.
+func TestCertificatesChangeNoConfiguration(t *testing.T) {
+	m, good, _ := tlsManifests(t, "{secretName: shop-tls, hosts: [shop.example.com]}")
+	ingress, secret, _ := strings.Cut(good, "---\napiVersion: v1\nkind: Secret")
+	if secret == "" {
+		t.Fatal("the Secret does not come last")
+	}
+	renewed := ingress + "---\n" + secretOf(t, "testdata/tls-common-name.txtar")
+	first := m.next(t, good)
+	seen := map[string]bool{}
+	for _, yaml := range []string{good, renewed, ingress} {
+		plan := m.next(t, yaml)
+		if plan.Files.Generation != first.Files.Generation {
+			t.Error("there is another configuration")
+		}
+		seen[plan.Dynamic.Hosts["shop.example.com"]] = true
+	}
+	if len(seen) != 3 || !seen[""] {
+		t.Errorf("certificates were %v, want two and none", seen)
 	}
 }
 

@@ -58,7 +58,13 @@ type rememberedHost struct {
 	hasTLS   bool
 	server   *nginx.Server
 	problems []Problem
-	backends []string // used by the locations
+	backends []use
+}
+
+// use is a backend that a location uses, and how.
+type use struct {
+	backend  string
+	protocol nginx.Protocol
 }
 
 // rememberedPath is what a location depends on, besides its Ingress's content.
