@@ -19,7 +19,7 @@ func CIDRs(key string) *Setting[[]netip.Prefix] {
 		return strings.Join(texts, ",")
 	}
 	edges := []string{
-		"0.0.0.0/0", "0.0.0.0", "255.255.255.255/32", "10.1.2.3/8", "::/0", "::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
+		"0.0.0.0/0", "0.0.0.0", "255.255.255.255/31", "255.255.255.254", "10.1.2.3/8", "::/0", "::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
 		"2001:db8::1/33", "::ffff:10.0.0.1", "::ffff:10.0.0.0/104", "10.0.0.1, 10.0.0.1 ,10.0.0.1/32", "0.0.0.0/0,::/0,10.0.0.0/8",
 	}
 	return New(key, Kind[[]netip.Prefix]{"a list of addresses and networks", parseCIDRs, show, edges}, nil)
@@ -56,7 +56,8 @@ func parseCIDR(s string) (netip.Prefix, bool) {
 		}
 		p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
 	}
-	return p.Masked(), true
+	// NGINX cannot read 255.255.255.255, which is nobody's address.
+	return p.Masked(), p.Addr() != netip.AddrFrom4([4]byte{255, 255, 255, 255}) || !p.IsSingleIP()
 }
 
 // network is a network as NGINX takes it.

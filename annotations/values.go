@@ -93,7 +93,7 @@ func ForIngress(prefix, namespace string, annotations map[string]string, default
 		v.read(setting, name, text)
 	}
 	for _, guard := range v.Values.unreadable() {
-		v.add(Finding{Key: guard.key, Reason: InvalidValue, Message: fmt.Sprintf("the key %s of the controller's ConfigMap cannot be used", guard.configKey)}, Deny)
+		v.add(Finding{Key: guard.key, Reason: InvalidValue, Message: fmt.Sprintf("it depends on the key %s of the controller's ConfigMap, which cannot be used", guard.configKey)}, Deny)
 	}
 	return v
 }

@@ -94,6 +94,12 @@ const (
 	GRPCS
 )
 
+// Block is the name of the Upstream that serves a backend over the protocol. NGINX keeps idle connections by
+// upstream block and address, whatever was spoken on them, so no two protocols may share a block.
+func (p Protocol) Block(backend string) string {
+	return backend + [...]string{HTTP1: "", HTTPS: "_https", AutoHTTP: "_auto", GRPC: "_grpc", GRPCS: "_grpcs"}[p]
+}
+
 // Module is the prefix of the directives of the NGINX module that speaks the protocol.
 func (p Protocol) Module() string {
 	if p == GRPC || p == GRPCS {
@@ -123,7 +129,7 @@ type Location struct {
 	Rewrite *Rewrite
 	// Protocol is what the backend speaks.
 	Protocol Protocol
-	// Upstream is the name of the Upstream that serves the location; "" answers 404.
+	// Upstream is the name of the backend that serves the location; "" answers 404. See Protocol.Block.
 	Upstream string
 	// Headers replace those of HTTP.Headers of the same name, or are added.
 	Headers []Header
@@ -141,9 +147,6 @@ type Identity struct {
 	Service   string
 	Port      string
 	Path      string // of the Ingress rule
-	// Upstream is ingress-nginx's name of the backend, namespace-service-port. Unlike Location.Upstream
-	// it may stand for two backends, as in a-b-c-80, and so is only for logs and metrics.
-	Upstream string
 }
 
 // Check tells whether all of the location can be written. What cannot be is of one user's making, an argument
@@ -238,7 +241,7 @@ func MergeHeaders(base, further []Header) []Header {
 type Upstream struct {
 	Name      string
 	Endpoints []string // address:port as of rendering; workers get newer ones as data
-	Keepalive int      // idle connections kept per worker
+	Keepalive int      // idle connections kept per worker; 0 closes them
 	Settings  Directives
 }
 

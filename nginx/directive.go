@@ -47,7 +47,7 @@ func (d Directive) write(b *bytes.Buffer, indent string) error {
 	}
 	b.WriteString(" {\n")
 	for _, inner := range d.Block {
-		if err := inner.write(b, indent+"    "); err != nil {
+		if err := inner.write(b, indent+"  "); err != nil {
 			return fmt.Errorf("%s: %w", d.Name, err)
 		}
 	}

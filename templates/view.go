@@ -165,7 +165,7 @@ func (r *renderer) listen(isDefault bool) nginx.Directives {
 // locationView is the data of location.tmpl.
 type locationView struct {
 	Match                                                   []nginx.Arg
-	Namespace, Ingress, Service, Port, Path, Label, Backend string
+	Namespace, Ingress, Service, Port, Path, Backend string
 	Denied                                                  bool
 	Return                                                  *redirectView
 	ToHTTPS                                                 *redirectView
@@ -190,7 +190,7 @@ func (r *renderer) locationView(l *nginx.Location) locationView {
 	id := l.Identity
 	v := locationView{
 		Match: matchArgs(l), Namespace: id.Namespace, Ingress: id.Ingress, Service: id.Service, Port: id.Port,
-		Path: id.Path, Label: id.Upstream, Backend: l.Upstream, Denied: l.Denied, Pass: pass(l), Body: l.Body,
+		Path: id.Path, Backend: backendOf(l), Denied: l.Denied, Pass: pass(l), Body: l.Body,
 	}
 	if l.Return != nil {
 		v.Return = &redirectView{Code: l.Return.Code, Target: l.Return.Target}
@@ -232,6 +232,15 @@ func (r *renderer) httpsTarget(to *nginx.ToHTTPS) nginx.Arg {
 		uri = nginx.Var("request_uri")
 	}
 	return nginx.Concat(append(parts, uri)...)
+}
+
+// backendOf names the location's backend for logs and for Lua. What has none answers like ingress-nginx's
+// built-in default backend, and is called so.
+func backendOf(l *nginx.Location) string {
+	if l.Upstream == "" {
+		return "upstream-default-backend"
+	}
+	return l.Upstream
 }
 
 // pass sends requests to the location's upstream. What has none answers 404, but only after the checks of

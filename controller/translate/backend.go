@@ -21,7 +21,6 @@ import (
 // backend is a port of a Service as Ingresses refer to it.
 type backend struct {
 	name    string // unique: namespaces and Services have no underscore in their names
-	label   string // ingress-nginx's name, for logs; not unique
 	service string
 	port    string // as the Ingress has it, number or name
 	data    dynamic.Backend
@@ -47,7 +46,7 @@ func (t *translator) backend(i *ingress, ref *networkingv1.IngressServiceBackend
 	name := i.Namespace + "_" + ref.Name + "_" + port
 	b := t.backends[name]
 	if b == nil {
-		b = &backend{name: name, used: map[nginx.Protocol]bool{}, label: i.Namespace + "-" + ref.Name + "-" + port, service: ref.Name, port: port}
+		b = &backend{name: name, used: map[nginx.Protocol]bool{}, service: ref.Name, port: port}
 		var use annotations.Backend
 		t.report(i, annotations.ForBackend(i.values, &use))
 		t.fill(b, i.Namespace, ref.Port, use)
@@ -82,7 +81,7 @@ func (t *translator) defaultBackend() *backend {
 		})
 		return nil
 	}
-	b := &backend{name: defaultBackendName, used: map[nginx.Protocol]bool{}, label: defaultBackendName, service: name.Name}
+	b := &backend{name: defaultBackendName, used: map[nginx.Protocol]bool{}, service: name.Name}
 	t.backends[defaultBackendName] = b
 	b.port = strconv.Itoa(int(service.Spec.Ports[0].Port))
 	t.fill(b, name.Namespace, networkingv1.ServiceBackendPort{Number: service.Spec.Ports[0].Port}, annotations.Backend{})

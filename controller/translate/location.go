@@ -101,10 +101,9 @@ func (t *translator) location(p *path, m match, hasTLS bool) *nginx.Location {
 		l.Identity.Namespace, l.Identity.Ingress = p.ingress.Namespace, p.ingress.Name
 		l.Denied = p.ingress.denied
 	}
-	l.Identity.Upstream = "upstream-default-backend"
 	if p.backend != nil {
 		l.Upstream = p.backend.name
-		l.Identity.Service, l.Identity.Port, l.Identity.Upstream = p.backend.service, p.backend.port, p.backend.label
+		l.Identity.Service, l.Identity.Port = p.backend.service, p.backend.port
 	}
 	if p.catchAll {
 		values = values.WithoutRedirects()

@@ -84,6 +84,12 @@ func Load(t testing.TB, path string) Case {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return New(t, path, archive)
+}
+
+// New reads the sections of a case.
+func New(t testing.TB, path string, archive *txtar.Archive) Case {
+	t.Helper()
 	set, err := templates.New(nil)
 	if err != nil {
 		t.Fatal(err)
@@ -215,7 +221,7 @@ func (c Case) section(t *testing.T, plan controller.Plan, what string) string {
 func dedent(text string) string {
 	var out []string
 	for _, line := range strings.Split(strings.Trim(text, "\n"), "\n") {
-		inner, is := strings.CutPrefix(line, "        ")
+		inner, is := strings.CutPrefix(line, "    ")
 		if is && !strings.HasPrefix(inner, "listen ") {
 			out = append(out, inner)
 		}

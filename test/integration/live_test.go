@@ -4,6 +4,8 @@ package integration
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -74,6 +76,13 @@ func TestEditingManifests(t *testing.T) {
 	if err := d.serves("shop.test", "/", 200, podAddress(1))(); err != nil {
 		t.Fatal(err)
 	}
+	d.eventually(time.Second, "the access log names the backend as ingress-nginx does", func() error {
+		log, err := os.ReadFile(filepath.Join(d.state, "access.log"))
+		if err == nil && !strings.Contains(string(log), "[shop-web-80] [] "+podAddress(1)) {
+			err = fmt.Errorf("it is %q", log)
+		}
+		return err
+	})
 	reloads := d.reloads()
 
 	d.write("pods.yaml", shopPods(2))

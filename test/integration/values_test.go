@@ -91,6 +91,9 @@ func TestNGINXTakesAllBuffersTogether(t *testing.T) {
 	}
 }
 
+// fakeCertificate is made once: it takes longer than a test of NGINX's.
+var fakeCertificate nginx.Certificate
+
 // takes checks that NGINX takes a configuration with a host for each set of annotations, and that none is refused.
 func takes(t *testing.T, config map[string]string, hosts []map[string]string) {
 	t.Helper()
@@ -106,8 +109,10 @@ func takes(t *testing.T, config map[string]string, hosts []map[string]string) {
 	}
 	c := golden.New(t, "values", archive)
 	dir := stateDir(t)
-	fake, _ := certificate(t)
-	c.Options.Translate.SelfSigned = fake
+	if len(fakeCertificate.Chain) == 0 {
+		fakeCertificate, _ = certificate(t)
+	}
+	c.Options.Translate.SelfSigned = fakeCertificate
 	c.Options.Render = renderOptions(t, dir)
 	plan := c.Plan(t)
 	for _, p := range plan.Problems {

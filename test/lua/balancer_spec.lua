@@ -90,6 +90,16 @@ spec("balancer: after everybody there is nobody", function()
   same(retry(pool_of("10.0.0.1"), ""), "10.0.0.1")
 end)
 
+spec("balancer: after everybody has answered with a status to try again for, everybody is asked again", function()
+  local answered = { status = 503, connect_times = "0.000, 0.000 : ", received = "170, 170 : " }
+  local pool = pool_of("10.0.0.1", "10.0.0.2")
+  same(retry(pool, "10.0.0.1:80", answered), "10.0.0.2")
+  same(retry(pool, "10.0.0.2:80, 10.0.0.1:80, 10.0.0.2:80", answered), "10.0.0.1")
+  same(retry(pool, "10.0.0.1:80, 10.0.0.2:80, 10.0.0.1:80", answered), "10.0.0.2")
+  same(pool.ejected, nil)
+  same(retry(pool_of(), "10.0.0.1:80", answered), nil)
+end)
+
 spec("balancer: a kept-alive connection that was closed costs its peer nothing", function()
   local silent = { connect_times = "0.000 : ", received = "0 : " }
   local pool = pool_of("10.0.0.1")

@@ -129,7 +129,7 @@ local function tried(addresses)
   return counts, last
 end
 
--- retry gives the peer for a further try: one this request has not tried, ejected ones last. failure says
+-- retry gives the peer for a further try: one this request has not tried, ejected ones last, or nil. failure says
 -- how the last try went, in NGINX's words: state and status as from get_last_failure, and the values of
 -- $upstream_addr, $upstream_connect_time, $upstream_bytes_received.
 function M.retry(pool, failure, now)
@@ -141,6 +141,17 @@ function M.retry(pool, failure, now)
   if peer then return peer end
   for _, other in ipairs(pool.peers) do
     if not counts[other.key] then return other end
+  end
+
+  -- The last peer answered with a status to try again for, and nobody is left. NGINX may have more tries to give
+  -- than there are peers, and passes on no answer but the last: so that the client gets one of a peer, and not
+  -- NGINX's 502, ask again.
+  if failure.status ~= 502 and failure.status ~= 504 then
+    local least
+    for _, other in ipairs(pool.peers) do
+      if not least or counts[other.key] < counts[least.key] then least = other end
+    end
+    return least
   end
 
   -- A kept-alive connection that its peer closes just then says nothing about the peer. NGINX grants a
