@@ -83,6 +83,10 @@ func (c *Controller) logChanges(before, now *Plan) {
 		if !known[p] {
 			logProblem(c.Log, p)
 		}
+		delete(known, p)
+	}
+	for p := range known {
+		c.Log.Info("no longer a problem", "object", p.Object.String(), "field", p.Field, "reason", string(p.Reason))
 	}
 	if before == nil {
 		return

@@ -84,19 +84,20 @@ func (c *Controller) plan(ctx context.Context) {
 	snapshot := c.Source.Snapshot()
 	snapshot.Fallback = c.good
 	plan, err := c.Options().Plan(snapshot)
+	c.good = plan.Good
+	// Endpoints are known even if the configuration cannot be written.
+	if err := c.Engine.Push(ctx, plan.Dynamic); err != nil && ctx.Err() == nil {
+		c.Log.Error("endpoints and certificates could not be pushed", "error", err)
+		c.Observer.Failed("push")
+	}
 	if err != nil {
 		c.Log.Error("the configuration cannot be written; the last one stays", "error", err)
 		c.Observer.Failed("render")
 		return
 	}
-	c.good = plan.Good
 	before := c.latest.Swap(&plan)
 	c.Observer.Planned(plan, time.Since(start))
 	c.logChanges(before, &plan)
-	if err := c.Engine.Push(ctx, plan.Dynamic); err != nil && ctx.Err() == nil {
-		c.Log.Error("endpoints and certificates could not be pushed", "error", err)
-		c.Observer.Failed("push")
-	}
 	select {
 	case c.pending <- struct{}{}:
 	default:

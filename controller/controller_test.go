@@ -12,6 +12,7 @@ import (
 	"github.com/sluice-ingress/sluice/controller/cluster"
 	"github.com/sluice-ingress/sluice/nginx"
 	"github.com/sluice-ingress/sluice/nginx/dynamic"
+	"github.com/sluice-ingress/sluice/templates"
 	"github.com/sluice-ingress/sluice/test/fleet"
 )
 
@@ -70,8 +71,12 @@ func (o observer) Failed(step string)                     { o.failed <- step }
 
 func start(t *testing.T, l cluster.Lists) (*source, *engine, observer) {
 	t.Helper()
+	return startWith(t, l, options(t))
+}
+
+func startWith(t *testing.T, l cluster.Lists, o controller.Options) (*source, *engine, observer) {
+	t.Helper()
 	s, e, ob := &source{changes: make(chan struct{}, 1), lists: l}, newEngine(), observer{make(chan string, 100)}
-	o := options(t)
 	c := &controller.Controller{
 		Source: s, Engine: e, Observer: ob, Log: slog.New(slog.DiscardHandler),
 		Options: func() controller.Options { return o },
@@ -132,6 +137,25 @@ func TestOnlyTheNewestConfigurationIsApplied(t *testing.T) {
 	text, _ := second.Get("nginx.conf")
 	if list, err := nginx.Parse(string(text)); err != nil || len(list) == 0 {
 		t.Errorf("the configuration cannot be read: %v", err)
+	}
+}
+
+func TestEndpointsDoNotWaitForTemplates(t *testing.T) {
+	broken, err := templates.New(map[string]string{"upstream.tmpl": "upstream {{.Nonsense}} {\n}\n"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := options(t)
+	o.Templates = broken
+	_, e, ob := startWith(t, fleet.Lists(1, 80, "10.0.0.1"), o)
+	if state := receive(t, "a push", e.pushed); len(state.Backends) != 2 {
+		t.Errorf("the state pushed is %v", state.Backends)
+	}
+	if step := receive(t, "the failure", ob.failed); step != "render" {
+		t.Errorf("the failed step is %s", step)
+	}
+	if len(e.applied) > 0 {
+		t.Error("a configuration was applied")
 	}
 }
 

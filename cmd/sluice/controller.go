@@ -38,6 +38,7 @@ type controllerFlags struct {
 	healthHost  string
 	healthPort  int
 	oldWorkers  int
+	resolvConf  string
 	verbose     bool
 }
 
@@ -50,7 +51,8 @@ func (f *controllerFlags) register(flags *pflag.FlagSet) {
 	flags.StringVar(&f.healthHost, "healthz-host", "", "address for health checks and metrics; all if empty")
 	flags.IntVar(&f.healthPort, "healthz-port", 10254, "port for health checks and metrics")
 	flags.IntVar(&f.oldWorkers, "max-old-worker-generations", 4, "generations of old workers that may finish requests at the same time")
-	flags.BoolVarP(&f.verbose, "verbose", "v", false, "log more")
+	flags.StringVar(&f.resolvConf, "resolv-conf", "/etc/resolv.conf", "name servers that ExternalName Services are resolved with")
+	flags.BoolVar(&f.verbose, "verbose", false, "log more")
 }
 
 func controllerCommand() *cobra.Command {
@@ -137,7 +139,7 @@ func daemonOptions(f controllerFlags) (controller.Options, error) {
 	if translation.SelfSigned, err = selfsigned.New(time.Now()); err != nil {
 		return controller.Options{}, err
 	}
-	translation.Settings = surroundings()
+	translation.Settings = surroundings(f.resolvConf)
 	render := f.processFlags.options()
 	render.OpenFiles = openFiles()
 	return controller.Options{Translate: translation, Render: render, Memory: templates.NewMemory()}, nil
@@ -155,9 +157,9 @@ func openFiles() int {
 }
 
 // surroundings reads what workers need to resolve names. Without a readable resolv.conf no name resolves.
-func surroundings() dynamic.Settings {
+func surroundings(resolvConf string) dynamic.Settings {
 	var s dynamic.Settings
-	if c, err := dns.ClientConfigFromFile("/etc/resolv.conf"); err == nil {
+	if c, err := dns.ClientConfigFromFile(resolvConf); err == nil {
 		for _, server := range c.Servers {
 			s.Nameservers = append(s.Nameservers, net.JoinHostPort(server, c.Port))
 		}

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -102,7 +103,7 @@ func planManifests(o controller.Options, paths []string, stdin io.Reader) (contr
 		notes = append(notes, more...)
 	}
 	snapshot := cluster.FromObjects(all)
-	snapshot.Notes = notes
+	snapshot.Notes, snapshot.Places = notes, all.Places()
 	snapshot.Now = time.Now()
 	return o.Plan(snapshot)
 }
@@ -114,11 +115,17 @@ func (anyPath) Open(name string) (fs.File, error) { return os.Open(name) }
 
 func printProblems(w io.Writer, problems translate.Problems) {
 	for _, p := range problems {
-		place := ""
+		var parts []string
 		if p.File != "" {
-			place = fmt.Sprintf("%s:%d: ", p.File, p.Line)
+			parts = append(parts, fmt.Sprintf("%s:%d", p.File, p.Line))
 		}
-		fmt.Fprintf(w, "%s%s: %s: %s: %s (%s)\n", place, p.Severity, p.Object, p.Field, p.Message, p.Reason)
+		parts = append(parts, p.Severity.String())
+		for _, part := range []string{p.Object.String(), p.Field} {
+			if part != "" {
+				parts = append(parts, part)
+			}
+		}
+		fmt.Fprintf(w, "%s: %s (%s)\n", strings.Join(parts, ": "), p.Message, p.Reason)
 	}
 }
 

@@ -62,7 +62,7 @@ func TestRenderReportsErrors(t *testing.T) {
 	if !errors.Is(err, errProblems) {
 		t.Errorf("the error is %v", err)
 	}
-	if !strings.Contains(problems, "Ingress shop/web") || !strings.Contains(problems, "MissingService") {
+	if !strings.Contains(problems, "<stdin>:2: error: Ingress shop/web: spec.rules[0]") || !strings.Contains(problems, "MissingService") {
 		t.Errorf("the Problems are %q", problems)
 	}
 	if !strings.Contains(out, "server_name shop.example.com;") {

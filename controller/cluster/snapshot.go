@@ -31,7 +31,8 @@ type Snapshot struct {
 	Classes   map[string]*networkingv1.IngressClass
 
 	Fallback Fallback
-	Notes    []Note // what the source of the objects could not read
+	Notes    []Note           // what the source of the objects could not read
+	Places   map[string]Place // where objects stand in manifests, by "Kind namespace/name"; see Objects.Places
 
 	services   map[Name]*corev1.Service
 	slices     map[Name][]*discoveryv1.EndpointSlice // by Service

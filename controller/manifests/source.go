@@ -74,7 +74,7 @@ func (s *Source) Snapshot() cluster.Snapshot {
 	}
 	s.mu.Unlock()
 	snapshot := cluster.FromObjects(objects)
-	snapshot.Notes = notes
+	snapshot.Notes, snapshot.Places = notes, objects.Places()
 	snapshot.Now = time.Now()
 	return snapshot
 }

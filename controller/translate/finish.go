@@ -19,6 +19,12 @@ func (t *translator) finish() {
 			Message: n.Message, File: n.File, Line: n.Line,
 		})
 	}
+	for i := range t.result.Problems {
+		if p := &t.result.Problems[i]; p.File == "" {
+			place := t.snapshot.Places[p.Object.String()]
+			p.File, p.Line = place.File, place.Line
+		}
+	}
 	t.result.Problems.Sort()
 	slices.SortFunc(t.result.Certificates, func(a, b CertificateUse) int { return cmp.Compare(a.Host, b.Host) })
 }
@@ -49,7 +55,7 @@ func (t *translator) upstreams() {
 
 // idleConnections is how many idle connections one upstream keeps per worker. ingress-nginx keeps 320 for
 // all backends together. NGINX allocates the slots when it starts, about 170 bytes each, so a cluster of many
-// backends gets fewer for each: never under 32, and in steps, so that one backend more changes nothing.
+// backends gets fewer for each: never under 40, and in steps, so that one backend more changes nothing.
 func idleConnections(upstreams int) int {
 	idle := 320
 	for idle > 40 && idle*upstreams > 32000 {

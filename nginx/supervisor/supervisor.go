@@ -25,7 +25,7 @@ type Options struct {
 	Stderr io.Writer // where NGINX's messages are passed on to; nil: ours
 
 	ShutdownGrace     time.Duration // longest drain on stop; default 4 minutes
-	ReloadTimeout     time.Duration // longest test, start or reload; default 30 seconds
+	ReloadTimeout     time.Duration // longest test, start or reload; default 3 minutes
 	MaxOldGenerations int           // generations of draining workers alive at most; default 4
 	Observer          Observer
 }
@@ -118,7 +118,7 @@ func (o Options) withDefaults() Options {
 		o.ShutdownGrace = 4 * time.Minute
 	}
 	if o.ReloadTimeout == 0 {
-		o.ReloadTimeout = 30 * time.Second
+		o.ReloadTimeout = 3 * time.Minute
 	}
 	if o.MaxOldGenerations == 0 {
 		o.MaxOldGenerations = 4

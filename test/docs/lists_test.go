@@ -1,0 +1,194 @@
+package docs_test
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"maps"
+	"math/big"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/sluice-ingress/sluice/controller/metrics"
+)
+
+// TestReasonsAreDocumented compares the headings of docs/reasons.md with the constants of type Reason.
+func TestReasonsAreDocumented(t *testing.T) {
+	var documented []string
+	for _, line := range read(t, "docs/reasons.md").lines {
+		if name, is := strings.CutPrefix(line, "## "); is {
+			documented = append(documented, name)
+		}
+	}
+	slices.Sort(documented)
+	if diff := cmp.Diff(reasons(t), documented); diff != "" {
+		t.Errorf("docs/reasons.md has other headings than there are reasons (-code +docs):\n%s", diff)
+	}
+}
+
+// reasons are the values of the constants of type Reason, in order.
+func reasons(t *testing.T) []string {
+	t.Helper()
+	var list []string
+	for _, dir := range []string{"annotations", "controller/translate"} {
+		files, err := filepath.Glob(filepath.Join(top, dir, "*.go"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range files {
+			file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.SkipObjectResolution)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ast.Inspect(file, func(n ast.Node) bool {
+				spec, is := n.(*ast.ValueSpec)
+				if !is {
+					return true
+				}
+				if kind, named := spec.Type.(*ast.Ident); !named || kind.Name != "Reason" {
+					return true
+				}
+				for _, value := range spec.Values {
+					if literal, is := value.(*ast.BasicLit); is {
+						text, _ := strconv.Unquote(literal.Value)
+						list = append(list, text)
+					}
+				}
+				return true
+			})
+		}
+	}
+	slices.Sort(list)
+	return list
+}
+
+// TestReasonsHappen renders objects with every mistake there is. What docs/reasons.md shows of a reason is what comes
+// out, and every reason comes out.
+func TestReasonsHappen(t *testing.T) {
+	program, err := sluice()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS("testdata")); err != nil {
+		t.Fatal(err)
+	}
+	writeSecrets(t, filepath.Join(dir, "secrets.yaml"))
+	printed := map[string]bool{}
+	happened := map[string]bool{}
+	for _, args := range [][]string{
+		{"-f", "mistakes.yaml", "-f", "secrets.yaml", "--configmap", "ingress/missing"},
+		{"-f", "classes.yaml"},
+	} {
+		cmd := exec.Command(program, append([]string{"render"}, args...)...)
+		cmd.Dir = dir
+		var problems strings.Builder
+		cmd.Stderr = &problems
+		_ = cmd.Run() // the status is 1, as there are errors
+		for _, line := range strings.Split(problems.String(), "\n") {
+			// Where the object stands is left out: that says something of the test data only.
+			if place := regexp.MustCompile(`^\S+\.yaml:\d+: `).FindString(line); place != "" {
+				line = line[len(place):]
+			}
+			printed[line] = true
+			if found := regexp.MustCompile(`\((\w+)\)$`).FindStringSubmatch(line); found != nil {
+				happened[found[1]] = true
+			}
+		}
+	}
+	if diff := cmp.Diff(reasons(t), slices.Sorted(maps.Keys(happened))); diff != "" {
+		t.Errorf("testdata does not show all reasons (-reasons +shown):\n%s", diff)
+	}
+	shown := map[string]bool{}
+	for _, b := range blocks(t, read(t, "docs/reasons.md")) {
+		for _, line := range b.lines {
+			shown[b.heading] = true
+			if !printed[line] || !strings.HasSuffix(line, "("+b.heading+")") {
+				t.Errorf("docs/reasons.md:%d: this is not what is printed for %s:\n%s", b.line+1, b.heading, line)
+			}
+		}
+	}
+	for _, reason := range reasons(t) {
+		if !shown[reason] {
+			t.Errorf("docs/reasons.md has no example of %s", reason)
+		}
+	}
+	if t.Failed() {
+		t.Logf("printed:\n%s", strings.Join(slices.Sorted(maps.Keys(printed)), "\n"))
+	}
+}
+
+// writeSecrets writes the TLS Secrets that testdata refers to: one for another host, and one that has expired.
+func writeSecrets(t *testing.T, path string) {
+	t.Helper()
+	year := func(n int) time.Time { return time.Date(n, 1, 1, 0, 0, 0, 0, time.UTC) }
+	text := secret(t, "blog-tls", "blog.example.com", year(2020), year(2120)) +
+		secret(t, "old-tls", "old.example.com", year(2020), year(2021))
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func secret(t *testing.T, name, host string, from, to time.Time) string {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{host}, NotBefore: from, NotAfter: to}
+	certificate, err := x509.CreateCertificate(rand.Reader, &template, &template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	indented := func(kind string, der []byte) string {
+		text := strings.TrimSpace(string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der})))
+		return "    " + strings.ReplaceAll(text, "\n", "\n    ") + "\n"
+	}
+	return "apiVersion: v1\nkind: Secret\nmetadata: {name: " + name + ", namespace: shop}\nstringData:\n  tls.crt: |\n" +
+		indented("CERTIFICATE", certificate) + "  tls.key: |\n" + indented("PRIVATE KEY", private) + "---\n"
+}
+
+// TestMetricsAreDocumented compares the tables of docs/metrics.md with the metrics that are registered.
+func TestMetricsAreDocumented(t *testing.T) {
+	described := regexp.MustCompile(`fqName: "((?:sluice|nginx_ingress_controller)_\w+)".*variableLabels: \{([^}]*)\}`)
+	registered := map[string]string{}
+	descriptions := make(chan *prometheus.Desc)
+	go func() {
+		metrics.New().Registry.Describe(descriptions)
+		close(descriptions)
+	}()
+	for d := range descriptions {
+		if found := described.FindStringSubmatch(d.String()); found != nil {
+			registered[found[1]] = found[2]
+		}
+	}
+	documented := map[string]string{}
+	row := regexp.MustCompile("^\\| `(\\w+)` \\| \\w+ \\| (.*?) \\|")
+	for _, line := range read(t, "docs/metrics.md").lines {
+		if found := row.FindStringSubmatch(line); found != nil {
+			documented[found[1]] = strings.NewReplacer("`", "", " ", "", "–", "").Replace(found[2])
+		}
+	}
+	if diff := cmp.Diff(registered, documented); diff != "" {
+		t.Errorf("docs/metrics.md lists other metrics or labels than there are (-registered +documented):\n%s", diff)
+	}
+}
