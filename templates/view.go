@@ -164,15 +164,15 @@ func (r *renderer) listen(isDefault bool) nginx.Directives {
 
 // locationView is the data of location.tmpl.
 type locationView struct {
-	Match                                                   []nginx.Arg
+	Match                                            []nginx.Arg
 	Namespace, Ingress, Service, Port, Path, Backend string
-	Denied                                                  bool
-	Return                                                  *redirectView
-	ToHTTPS                                                 *redirectView
-	Rewrite                                                 *rewriteView
-	Pass                                                    nginx.Directive
-	Headers                                                 nginx.Directives
-	Body                                                    nginx.Directives
+	Denied                                           bool
+	Return                                           *redirectView
+	ToHTTPS                                          *redirectView
+	Rewrite                                          *rewriteView
+	Pass                                             nginx.Directive
+	Headers                                          nginx.Directives
+	Body                                             nginx.Directives
 }
 
 type redirectView struct {
