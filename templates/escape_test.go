@@ -81,9 +81,9 @@ var placeTests = []struct {
 	{`if ($a = "{{.}}") { }`, `")`, `if ($a = "\")") { }`},
 	{`a "$proxy_{{.}} ${b}{{.}}";`, "host", `a "$proxy_host ${b}host";`},
 	// Where a directive may start.
-	{"s {\n    {{.}}\n}", someList, "s {\n    a;\n    location / {\n        a \";\";\n    }\n}"},
+	{"s {\n    {{.}}\n}", someList, "s {\n    a;\n    location / {\n      a \";\";\n    }\n}"},
 	{"s {\n    {{.}}\n}", nginx.Directives{}, "s {\n}"},
-	{"s {\n    {{.}}\n}", []nginx.Directive{someBlock}, "s {\n    location / {\n        a \";\";\n    }\n}"},
+	{"s {\n    {{.}}\n}", []nginx.Directive{someBlock}, "s {\n    location / {\n      a \";\";\n    }\n}"},
 	{"s { {{.}} }", someList[0], "s { a; }"},
 	{"  s { {{.}} }", someList[0], "  s { a; }"},
 	{"{{.}}\n# c\n{{.}}\nb;", nginx.Directives{}, "\n# c\n\nb;"},
