@@ -67,18 +67,22 @@ func mergeIngresses(sorted []*networkingv1.Ingress, changes map[Name]*networking
 			newer = append(newer, ing)
 		}
 	}
-	newer = oldestFirst(newer)
 	merged := make([]*networkingv1.Ingress, 0, len(sorted)+len(newer))
-	for _, ing := range sorted {
-		if _, changed := changes[NameOf(ing)]; changed {
-			continue
+	keep := func(part []*networkingv1.Ingress) {
+		for _, ing := range part {
+			if _, changed := changes[NameOf(ing)]; !changed {
+				merged = append(merged, ing)
+			}
 		}
-		for len(newer) > 0 && compareAge(newer[0], ing) < 0 {
-			merged, newer = append(merged, newer[0]), newer[1:]
-		}
-		merged = append(merged, ing)
 	}
-	return slices.Clip(append(merged, newer...))
+	done := 0
+	for _, ing := range oldestFirst(newer) {
+		at, _ := slices.BinarySearchFunc(sorted, ing, compareAge)
+		keep(sorted[done:at])
+		merged, done = append(merged, ing), at
+	}
+	keep(sorted[done:])
+	return slices.Clip(merged)
 }
 
 // compareAge is the order of oldestFirst.

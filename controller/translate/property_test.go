@@ -161,7 +161,7 @@ func bodies(t *testing.T, c golden.Case, plan controller.Plan) map[*nginx.Locati
 		if err != nil {
 			t.Fatal(err)
 		}
-		blocks := strings.Split(text, "\n        location ")[1:]
+		blocks := strings.Split(text, "\n    location ")[1:]
 		for server.IsDefault() && len(blocks) > len(server.Locations) {
 			blocks = blocks[1:] // /healthz
 		}
@@ -177,7 +177,7 @@ func bodies(t *testing.T, c golden.Case, plan controller.Plan) map[*nginx.Locati
 				t.Fatalf("a location passes requests nowhere:\n%s", blocks[n])
 			}
 			_, body, _ = strings.Cut(body, ";")
-			all[l], _, _ = strings.Cut(body, "\n        }")
+			all[l], _, _ = strings.Cut(body, "\n    }")
 		}
 	}
 	return all
