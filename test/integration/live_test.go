@@ -218,3 +218,28 @@ func TestMasterKilled(t *testing.T) {
 		t.Logf("serving again after %s", took)
 	}
 }
+
+// A custom template is used as soon as it is written; a bad one changes nothing.
+func TestCustomTemplate(t *testing.T) {
+	startPods(t, 1)
+	templates := t.TempDir()
+	d := startDaemon(t, ports{18581, 18582, 18583}, shop("shop.test", 1), "--template-dir", templates)
+	write := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(templates, "upstream.tmpl"), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("upstream {{.Name}} {\n  {{range .Endpoints}}server {{.}} max_fails=7;\n{{end}}  balancer_by_lua_block { ingress.balance() }\n}\n")
+	d.eventually(5*time.Second, "NGINX was reloaded because of the template", d.logs("configuration is live", "cause=template"))
+	conf, err := os.ReadFile(filepath.Join(d.state, "conf/current/upstreams.conf"))
+	if err != nil || !strings.Contains(string(conf), "max_fails=7") {
+		t.Errorf("upstreams.conf is %q, %v", conf, err)
+	}
+	reloads := d.reloads()
+	write("upstream x{{.Name}}\" {\n")
+	d.eventually(5*time.Second, "the mistake is reported", d.logs("the templates cannot be used", "upstream.tmpl"))
+	if err := d.serves("shop.test", "/", 200, podAddress(1))(); err != nil || d.reloads() != reloads {
+		t.Errorf("a bad template changed something: %v", err)
+	}
+}
