@@ -26,7 +26,8 @@ test: ## all tests; sets the machine up first (needs root)
 
 .PHONY: bench
 bench: setup ## measure against a hand-written nginx.conf (needs root); BENCH are its arguments
-	go run ./bench $(BENCH)
+	CGO_ENABLED=0 go build -o bin/bench ./bench
+	rootfs/enter --pid -- $(CURDIR)/bin/bench $(BENCH)
 
 .PHONY: setup
 setup: ## install what the tests need, and prepare the Debian root with NGINX (needs root)
