@@ -29,6 +29,16 @@ bench: setup ## measure against a hand-written nginx.conf (needs root); BENCH ar
 	CGO_ENABLED=0 go build -o bin/bench ./bench
 	rootfs/enter --pid -- $(CURDIR)/bin/bench $(BENCH)
 
+.PHONY: cluster
+cluster: ## start a real Kubernetes control plane without a container engine, until Ctrl-C (needs root)
+	test/e2e/build
+	@dir=$$(mktemp -d) && bin/e2e/controlplane -dir "$$dir"; rm -rf -- "$$dir"
+
+.PHONY: e2e
+e2e: ## test that control plane; not part of `make test` yet (needs root)
+	test/e2e/build
+	cd test/e2e && go test -tags e2e -count 1 -p 1 ./...
+
 .PHONY: setup
 setup: ## install what the tests need, and prepare the Debian root with NGINX (needs root)
 	@test/setup
