@@ -84,6 +84,7 @@ func (c *Controller) plan(ctx context.Context) {
 	snapshot := c.Source.Snapshot()
 	snapshot.Fallback = c.good
 	plan, err := c.Options().Plan(snapshot)
+	took := time.Since(start)
 	c.good = plan.Good
 	// Endpoints are known even if the configuration cannot be written.
 	if err := c.Engine.Push(ctx, plan.Dynamic); err != nil && ctx.Err() == nil {
@@ -96,7 +97,7 @@ func (c *Controller) plan(ctx context.Context) {
 		return
 	}
 	before := c.latest.Swap(&plan)
-	c.Observer.Planned(plan, time.Since(start))
+	c.Observer.Planned(plan, took)
 	c.logChanges(before, &plan)
 	select {
 	case c.pending <- struct{}{}:

@@ -36,17 +36,19 @@ func (f *selectionFlags) register(flags *pflag.FlagSet) {
 func (f *selectionFlags) options() (translate.Options, error) {
 	o := translate.Options{Selection: f.selection, AnnotationsPrefix: f.prefix, ReportUnclaimed: true, Memory: translate.NewMemory()}
 	o.Selection.ClassesOptional = true
-	for flag, target := range map[string]*cluster.Name{
-		"configmap": &o.ConfigMap, "default-backend-service": &o.DefaultBackend, "default-ssl-certificate": &o.DefaultSecret,
+	for _, f := range []struct {
+		flag, value string
+		target      *cluster.Name
+	}{
+		{"configmap", f.configMap, &o.ConfigMap},
+		{"default-backend-service", f.defaultBackend, &o.DefaultBackend},
+		{"default-ssl-certificate", f.defaultSecret, &o.DefaultSecret},
 	} {
-		value := map[string]string{
-			"configmap": f.configMap, "default-backend-service": f.defaultBackend, "default-ssl-certificate": f.defaultSecret,
-		}[flag]
-		name, err := parseName(value)
+		name, err := parseName(f.value)
 		if err != nil {
-			return o, fmt.Errorf("--%s: %w", flag, err)
+			return o, fmt.Errorf("--%s: %w", f.flag, err)
 		}
-		*target = name
+		*f.target = name
 	}
 	return o, nil
 }

@@ -69,9 +69,6 @@ func (f *fleet) endpoints(i, version int) {
 // 10,000 Services that nothing refers to make no news, and no Snapshot larger. BenchmarkSnapshot has the times; what
 // is allocated does not depend on the machine.
 func TestServicesNobodyRefersToCostNothing(t *testing.T) {
-	if testing.Short() {
-		t.Skip("makes 10,000 Services")
-	}
 	const n, others = 1000, 10_000
 	bytes := func(f *fleet) int64 {
 		return testing.Benchmark(func(b *testing.B) {

@@ -77,6 +77,14 @@ func Files(t testing.TB, dir string) []string {
 	return files
 }
 
+// CheckAll checks every case of a directory.
+func CheckAll(t *testing.T, dir string) {
+	t.Helper()
+	for _, path := range Files(t, dir) {
+		t.Run(strings.TrimSuffix(filepath.Base(path), ".txtar"), func(t *testing.T) { Load(t, path).Check(t) })
+	}
+}
+
 // Load reads a case.
 func Load(t testing.TB, path string) Case {
 	t.Helper()
