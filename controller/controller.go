@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"sync"
@@ -43,6 +44,7 @@ type Controller struct {
 	Replan   <-chan struct{} // gets a value when Options may return something new
 	Log      *slog.Logger
 	Observer Observer
+	Pace     Pace
 
 	latest  atomic.Pointer[Plan] // what should be live
 	good    cluster.Fallback
@@ -105,13 +107,21 @@ func (c *Controller) plan(ctx context.Context) {
 	}
 }
 
-// Pauses between two configurations: the first of a series of changes is applied at once, the following
-// after a pause that doubles up to the longest. An idle while ends the series.
+// Pace is how long to wait between two configurations. The first of a series of changes is applied at once, the
+// next after First, each further one after twice the pause before, up to Longest. An idle while ends the series.
+// Zero values stand for 0.1 s and 1.6 s.
+type Pace struct{ First, Longest time.Duration }
+
 const (
 	firstPause   = 100 * time.Millisecond
 	longestPause = 1600 * time.Millisecond
 	idleWhile    = 5 * time.Second
 )
+
+// next is the pause after one of last.
+func (p Pace) next(last time.Duration) time.Duration {
+	return min(max(2*last, cmp.Or(p.First, firstPause)), cmp.Or(p.Longest, longestPause))
+}
 
 func (c *Controller) applyLoop(ctx context.Context) {
 	pause, last := time.Duration(0), time.Time{}
@@ -121,7 +131,7 @@ func (c *Controller) applyLoop(ctx context.Context) {
 			return
 		case <-c.pending:
 		}
-		if time.Since(last) > idleWhile {
+		if time.Since(last) > pause+idleWhile {
 			pause = 0
 		}
 		if !wait(ctx, time.Until(last.Add(pause))) {
@@ -129,7 +139,7 @@ func (c *Controller) applyLoop(ctx context.Context) {
 		}
 		reloaded, retry := c.apply(ctx)
 		if reloaded {
-			pause = min(max(2*pause, firstPause), longestPause)
+			pause = c.Pace.next(pause)
 			last = time.Now()
 		}
 		if retry && !c.later(ctx) {

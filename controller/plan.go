@@ -3,6 +3,8 @@
 package controller
 
 import (
+	networkingv1 "k8s.io/api/networking/v1"
+
 	"github.com/sluice-ingress/sluice/controller/cluster"
 	"github.com/sluice-ingress/sluice/controller/translate"
 	"github.com/sluice-ingress/sluice/nginx"
@@ -27,6 +29,8 @@ type Plan struct {
 	Certificates []translate.CertificateUse
 	Config       nginx.Config
 	Ingresses    int
+	Claimed      []*networkingv1.Ingress // those meant for us, served or not, in the order of the snapshot
+	Snapshot     cluster.Snapshot        // what it was made for
 }
 
 // Plan decides what to do for a snapshot. The daemon, the offline commands and every golden test call it.
@@ -36,6 +40,6 @@ func (o Options) Plan(s cluster.Snapshot) (Plan, error) {
 	files, err := o.Templates.Render(r.Config, o.Render, o.Memory)
 	return Plan{
 		Files: files, Dynamic: r.State, Problems: r.Problems, Good: r.Good,
-		Certificates: r.Certificates, Config: r.Config, Ingresses: r.Ingresses,
+		Certificates: r.Certificates, Config: r.Config, Ingresses: r.Ingresses, Claimed: r.Claimed, Snapshot: s,
 	}, err
 }

@@ -61,6 +61,7 @@ type Options struct {
 	HTTPPort        int
 	HTTPSPort       int
 	IPv6            bool
+	HealthPath      string // answers 200 on hosts that nobody names; "" is /healthz
 }
 
 // Render writes a configuration. Memory makes later calls cheaper; it may be nil.

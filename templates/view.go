@@ -1,6 +1,8 @@
 package templates
 
 import (
+	"cmp"
+	"slices"
 	"strings"
 
 	"github.com/sluice-ingress/sluice/nginx"
@@ -96,7 +98,7 @@ type serverView struct {
 	Listen       nginx.Directives
 	Names        []nginx.Arg
 	IsDefault    bool
-	Health       bool
+	HealthPath   string // "" for none
 	RedirectTo   *nginx.Arg
 	RedirectCode int
 	AppRoot      *nginx.Arg
@@ -120,13 +122,15 @@ func (r *renderer) serverView(s *nginx.Server) serverView {
 		target := nginx.Concat(nginx.Var("pass_access_scheme"), nginx.Text("://"+s.RedirectTo), nginx.Var("redirect_port"), nginx.Var("redirect_uri"))
 		v.RedirectTo = &target
 	}
-	v.Health = s.IsDefault()
-	for _, l := range s.Locations {
-		if l.Match == nginx.Exact && l.Path == "/healthz" {
-			v.Health = false
-		}
+	if path := cmp.Or(r.options.HealthPath, "/healthz"); s.IsDefault() && !hasLocation(s, path) {
+		v.HealthPath = path
 	}
 	return v
+}
+
+// hasLocation says whether users' objects have taken exactly this path.
+func hasLocation(s *nginx.Server, path string) bool {
+	return slices.ContainsFunc(s.Locations, func(l *nginx.Location) bool { return l.Match == nginx.Exact && l.Path == path })
 }
 
 // serverName writes a wildcard as a regular expression: an Ingress means one label by it, NGINX any number.

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/spf13/pflag"
+	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/sluice-ingress/sluice/controller/cluster"
 	"github.com/sluice-ingress/sluice/controller/translate"
@@ -14,7 +16,9 @@ import (
 // them, with ingress-nginx's names and defaults.
 type selectionFlags struct {
 	selection      cluster.Selection
+	namespaces     string
 	prefix         string
+	noExternalName bool
 	configMap      string
 	defaultBackend string
 	defaultSecret  string
@@ -26,16 +30,30 @@ func (f *selectionFlags) register(flags *pflag.FlagSet) {
 	flags.BoolVar(&f.selection.ByName, "ingress-class-by-name", false, "also serve the IngressClass whose name is --ingress-class")
 	flags.BoolVar(&f.selection.WithoutClass, "watch-ingress-without-class", false, "also serve Ingresses without any class")
 	flags.StringVar(&f.selection.WatchNamespace, "watch-namespace", "", "serve only Ingresses of this namespace")
+	flags.StringVar(&f.namespaces, "watch-namespace-selector", "", "serve only Ingresses of namespaces with these labels; excludes --watch-namespace")
+	flags.BoolVar(&f.selection.DisableCatchAll, "disable-catch-all", false, "do not serve Ingresses that have spec.defaultBackend, nor their rules")
+	flags.BoolVar(&f.noExternalName, "disable-svc-external-name", false, "treat Services of type ExternalName as such without endpoints")
 	flags.StringVar(&f.prefix, "annotations-prefix", "nginx.ingress.kubernetes.io", "prefix of the annotations that are read")
 	flags.StringVar(&f.configMap, "configmap", "", "ConfigMap with the settings for all hosts, as namespace/name")
 	flags.StringVar(&f.defaultBackend, "default-backend-service", "", "Service for requests that no rule takes, as namespace/name; its first port is used")
 	flags.StringVar(&f.defaultSecret, "default-ssl-certificate", "", "TLS Secret of the certificate for hosts without one, as namespace/name")
 }
 
-// options makes the options for objects out of manifests.
-func (f *selectionFlags) options() (translate.Options, error) {
-	o := translate.Options{Selection: f.selection, AnnotationsPrefix: f.prefix, ReportUnclaimed: true, Memory: translate.NewMemory()}
-	o.Selection.ClassesOptional = true
+// options makes the options for translating. Manifests have no API server that completed them, and whoever wrote them
+// wants to know which of them are not for us.
+func (f *selectionFlags) options(manifests bool) (translate.Options, error) {
+	o := translate.Options{Selection: f.selection, AnnotationsPrefix: f.prefix, ReportUnclaimed: manifests, Memory: translate.NewMemory()}
+	o.DisableExternalName = f.noExternalName
+	o.Selection.ClassesOptional = manifests
+	if f.namespaces != "" {
+		selector, err := labels.Parse(f.namespaces)
+		if err != nil {
+			return o, fmt.Errorf("--watch-namespace-selector: %w", err)
+		}
+		if o.Selection.Namespaces = selector; f.selection.WatchNamespace != "" {
+			return o, errors.New("--watch-namespace and --watch-namespace-selector exclude each other")
+		}
+	}
 	for _, f := range []struct {
 		flag, value string
 		target      *cluster.Name
@@ -44,23 +62,23 @@ func (f *selectionFlags) options() (translate.Options, error) {
 		{"default-backend-service", f.defaultBackend, &o.DefaultBackend},
 		{"default-ssl-certificate", f.defaultSecret, &o.DefaultSecret},
 	} {
-		name, err := parseName(f.value)
+		name, err := parseName(f.flag, f.value)
 		if err != nil {
-			return o, fmt.Errorf("--%s: %w", f.flag, err)
+			return o, err
 		}
 		*f.target = name
 	}
 	return o, nil
 }
 
-// parseName reads namespace/name; empty text is no name.
-func parseName(s string) (cluster.Name, error) {
+// parseName reads a flag's namespace/name; empty text is no name.
+func parseName(flag, s string) (cluster.Name, error) {
 	if s == "" {
 		return cluster.Name{}, nil
 	}
 	namespace, name, ok := strings.Cut(s, "/")
 	if !ok || namespace == "" || name == "" || strings.Contains(name, "/") {
-		return cluster.Name{}, fmt.Errorf("%q is not of the form namespace/name", s)
+		return cluster.Name{}, fmt.Errorf("--%s: %q is not of the form namespace/name", flag, s)
 	}
 	return cluster.Name{Namespace: namespace, Name: name}, nil
 }

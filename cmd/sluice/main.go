@@ -15,14 +15,7 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	root := &cobra.Command{
-		Use:           "sluice",
-		Short:         "An ingress controller for Kubernetes that drives a stock NGINX",
-		SilenceUsage:  true,
-		SilenceErrors: true,
-	}
-	root.AddCommand(controllerCommand(), renderCommand(), versionCommand())
-	err := root.ExecuteContext(ctx)
+	err := rootCommand().ExecuteContext(ctx)
 	switch {
 	case errors.Is(err, errProblems):
 		os.Exit(1)
@@ -30,6 +23,17 @@ func main() {
 		fmt.Fprintln(os.Stderr, "sluice:", err)
 		os.Exit(2)
 	}
+}
+
+func rootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "sluice",
+		Short:         "An ingress controller for Kubernetes that drives a stock NGINX",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.AddCommand(controllerCommand(), renderCommand(), versionCommand())
+	return root
 }
 
 // errProblems ends a command with status 1: it did what it should, and found errors in the objects.

@@ -69,7 +69,7 @@ and 2 if nothing could be rendered.`,
 }
 
 func renderOptions(selection selectionFlags, process processFlags, templateDir string) (controller.Options, error) {
-	translation, err := selection.options()
+	translation, err := selection.options(true)
 	if err != nil {
 		return controller.Options{}, err
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os/exec"
 	"runtime"
 	"runtime/debug"
 
@@ -21,6 +22,19 @@ func versionCommand() *cobra.Command {
 		},
 	}
 }
+
+// printVersions is --version of the controller.
+func printVersions(cmd *cobra.Command, nginx string) error {
+	fmt.Fprintf(cmd.OutOrStdout(), "Sluice\n  Release:       %s\n  Build:         %s\n  Repository:    https://%s\n", release, revision(), repository)
+	version, err := exec.CommandContext(cmd.Context(), nginx, "-v").CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("ask NGINX for its version: %w", err)
+	}
+	fmt.Fprintf(cmd.OutOrStdout(), "  %s", version)
+	return nil
+}
+
+const repository = "github.com/sluice-ingress/sluice"
 
 // revision is the commit the binary was built from, as far as the build recorded it.
 func revision() string {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/labels"
 )
 
 const (
@@ -19,12 +20,21 @@ const (
 )
 
 // Selection says which Ingresses are ours. The zero value selects as ingress-nginx does without flags.
+//
+// Controllers side by side never claim the same Ingress if each has a ControllerClass and an IngressClass of its own,
+// and at most one of them has WithoutClass; ByName only fits one whose IngressClass names no IngressClass of another.
+// One that may not list IngressClasses cannot tell whose an Ingress with a class annotation beside its
+// ingressClassName is. None of this matters between controllers that watch different namespaces.
 type Selection struct {
-	ControllerClass string // spec.controller of our IngressClasses; empty means DefaultControllerClass
-	IngressClass    string // value of the class annotation; empty means DefaultIngressClass
-	ByName          bool   // the IngressClass called IngressClass is ours too, whatever its controller
-	WithoutClass    bool   // Ingresses without any class are ours
-	WatchNamespace  string // only Ingresses of this namespace are ours; empty means all
+	ControllerClass string          // spec.controller of our IngressClasses; empty means DefaultControllerClass
+	IngressClass    string          // value of the class annotation; empty means DefaultIngressClass
+	ByName          bool            // the IngressClass called IngressClass is ours too, whatever its controller
+	WithoutClass    bool            // Ingresses without any class are ours
+	WatchNamespace  string          // only Ingresses of this namespace are ours; empty means all
+	Namespaces      labels.Selector // only Ingresses of namespaces with such labels are ours; nil means all
+
+	// DisableCatchAll means that an Ingress with a default backend is not served at all, not even its rules.
+	DisableCatchAll bool
 
 	// ClassesUnreadable means that we may not list IngressClasses: ingressClassName is not looked at.
 	ClassesUnreadable bool
@@ -35,9 +45,25 @@ type Selection struct {
 	ClassesOptional bool
 }
 
-// Ours says whether we serve an Ingress and, if not, why: a short phrase such as `no class`.
+// Ours says whether we serve an Ingress and, if not, why: a short phrase such as `no class`. Only then may its
+// status name our addresses.
 func (sel Selection) Ours(s Snapshot, ing *networkingv1.Ingress) (ours bool, reason string) {
-	if sel.WatchNamespace != "" && ing.Namespace != sel.WatchNamespace {
+	if ours, reason = sel.Claims(s, ing); ours && sel.Refuses(ing) {
+		return false, "default backends are disabled"
+	}
+	return ours, reason
+}
+
+// Refuses tells whether flags keep us from serving an Ingress, whosever it is.
+func (sel Selection) Refuses(ing *networkingv1.Ingress) bool {
+	return sel.DisableCatchAll && ing.Spec.DefaultBackend != nil
+}
+
+// Claims says whether an Ingress is meant for us by its namespace and class, and, if not, why. Of one that we claim
+// and refuse, its owner is told.
+func (sel Selection) Claims(s Snapshot, ing *networkingv1.Ingress) (claimed bool, reason string) {
+	if sel.WatchNamespace != "" && ing.Namespace != sel.WatchNamespace ||
+		sel.Namespaces != nil && !sel.Namespaces.Matches(s.namespaceLabels(ing.Namespace)) {
 		return false, fmt.Sprintf("namespace %q is not watched", ing.Namespace)
 	}
 	if sel.ClassesOptional && len(s.Classes) == 0 {
@@ -57,7 +83,7 @@ func (sel Selection) byClassName(s Snapshot, name string) (bool, string) {
 	if !ok {
 		return false, fmt.Sprintf("class %q does not exist", name)
 	}
-	if !sel.oursClass(class) {
+	if !sel.OwnsClass(class) {
 		return false, fmt.Sprintf("its class %q is not one of ours", name)
 	}
 	return true, ""
@@ -82,7 +108,8 @@ func (sel Selection) byDefault(s Snapshot) (bool, string) {
 	return true, ""
 }
 
-func (sel Selection) oursClass(class *networkingv1.IngressClass) bool {
+// OwnsClass tells whether an Ingress that names this IngressClass is ours.
+func (sel Selection) OwnsClass(class *networkingv1.IngressClass) bool {
 	if class.Spec.Controller == cmp.Or(sel.ControllerClass, DefaultControllerClass) {
 		return true
 	}

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -9,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/labels"
 )
 
 // Name is what an object is called within its kind. Namespace is empty for kinds that have none.
@@ -91,6 +93,16 @@ func (s Snapshot) ConfigMap(namespace, name string) *corev1.ConfigMap {
 
 func (s Snapshot) Namespace(name string) *corev1.Namespace {
 	return s.namespaces[name]
+}
+
+// namespaceLabels are the labels of a namespace. The API server gives each one with its name; manifests need not have
+// it, nor the Namespace.
+func (s Snapshot) namespaceLabels(name string) labels.Set {
+	set := labels.Set{corev1.LabelMetadataName: name}
+	if namespace := s.namespaces[name]; namespace != nil {
+		maps.Copy(set, namespace.Labels)
+	}
+	return set
 }
 
 // named is what we need of metav1.Object; the whole of it would cost no less and say no more.

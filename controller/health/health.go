@@ -19,11 +19,13 @@ type Probes struct {
 	Ready func() error // does NGINX serve a complete state?
 }
 
-// Handler answers /healthz, /readyz and /metrics.
-func Handler(p Probes, registry *prometheus.Registry) http.Handler {
+// Handler answers /livez, /readyz and /metrics, and at the path of --health-check-path whether both probes are well:
+// manifests for ingress-nginx have one path for all.
+func Handler(p Probes, both string, registry *prometheus.Registry) http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /healthz", probe(p.Live))
+	mux.HandleFunc("GET /livez", probe(p.Live))
 	mux.HandleFunc("GET /readyz", probe(p.Ready))
+	mux.HandleFunc("GET "+both, probe(func() error { return errors.Join(p.Live(), p.Ready()) }))
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{Registry: registry}))
 	return mux
 }

@@ -14,12 +14,13 @@ func TestProbes(t *testing.T) {
 	h := Handler(Probes{
 		Live:  func() error { return nil },
 		Ready: func() error { return errors.New("not yet") },
-	}, prometheus.NewRegistry())
+	}, "/healthz", prometheus.NewRegistry())
 	for path, want := range map[string]struct {
 		status int
 		body   string
 	}{
-		"/healthz": {http.StatusOK, "ok"},
+		"/livez":   {http.StatusOK, "ok"},
+		"/healthz": {http.StatusInternalServerError, "not yet"},
 		"/readyz":  {http.StatusInternalServerError, "not yet"},
 		"/metrics": {http.StatusOK, ""},
 		"/other":   {http.StatusNotFound, ""},

@@ -30,6 +30,10 @@ type Metrics struct {
 	ingresses   prometheus.Gauge
 	restarts    prometheus.Counter
 	expiry      *prometheus.GaugeVec
+	heard       *prometheus.GaugeVec
+	unheard     *prometheus.CounterVec
+	leader      *prometheus.GaugeVec
+	dropped     func() uint64 // nil if nobody writes Events
 }
 
 const compat, own = "nginx_ingress_controller", "sluice"
@@ -54,11 +58,23 @@ func New() *Metrics {
 		ingresses:   gauge(own, "ingresses", "Ingresses served."),
 		restarts:    counter(own, "nginx_restarts_total", "Times NGINX died and was started again."),
 		expiry:      gauges(compat, "ssl_expire_time_seconds", "When the certificate of a host expires, unix time.", "namespace", "host", "secret_name"),
+		heard:       gauges(own, "apiserver_last_contact_timestamp_seconds", "When the API server was heard last, unix time.", "kind"),
+		unheard:     counters(own, "apiserver_failures_total", "Requests to the API server that failed.", "kind"),
+		leader:      gauges(compat, "leader_election_status", "Whether this replica is the leader.", "name"),
 	}
 	m.Registry.MustRegister(
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		m.reloads, m.failures, m.success, m.errors, m.lastOK, m.lastOKTime, m.testSeconds, m.reloadTime, m.pushes, m.pushBytes,
 		m.pushSeconds, m.planSeconds, m.problems, m.ingresses, m.restarts, m.expiry,
+		m.heard, m.unheard, m.leader,
+		prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Namespace: own, Name: "events_dropped_total", Help: "Events that were not written.",
+		}, func() float64 {
+			if m.dropped == nil {
+				return 0
+			}
+			return float64(m.dropped())
+		}),
 	)
 	return m
 }
@@ -136,3 +152,27 @@ func (m *Metrics) Pushed(_, bytes int, took time.Duration, err error) {
 
 // Restarted is told when NGINX died and was started again.
 func (m *Metrics) Restarted() { m.restarts.Inc() }
+
+// APIServer counts how the API server answers. It implements watch.Observer.
+type APIServer struct{ metrics *Metrics }
+
+// APIServer returns the part that a cluster's source tells.
+func (m *Metrics) APIServer() APIServer { return APIServer{m} }
+
+// Contacted is told of everything that came from the API server, by kind.
+func (a APIServer) Contacted(kind string) { a.metrics.heard.WithLabelValues(kind).SetToCurrentTime() }
+
+// Failed is told of every request that failed.
+func (a APIServer) Failed(kind string, _ error) { a.metrics.unheard.WithLabelValues(kind).Inc() }
+
+// Leads is told whether this replica leads in an election.
+func (m *Metrics) Leads(election string, leads bool) {
+	value := 0.0
+	if leads {
+		value = 1
+	}
+	m.leader.WithLabelValues(election).Set(value)
+}
+
+// CountDroppedEvents says whom to ask how many Events were not written. It is called before anybody reads the metrics.
+func (m *Metrics) CountDroppedEvents(dropped func() uint64) { m.dropped = dropped }

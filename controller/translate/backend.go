@@ -111,8 +111,8 @@ func (t *translator) fill(b *backend, namespace string, port networkingv1.Servic
 		b.data.Endpoints = []dynamic.Endpoint{{Address: ip, Port: int(servicePort.Port)}}
 		return
 	}
-	b.data = t.endpoints(t.snapshot.Slices(namespace, b.service), servicePort.Name)
-	if len(b.data.Endpoints)+len(b.data.Names) == 0 {
+	b.data = t.endpoints(service, servicePort.Name)
+	if isEmpty(b.data) {
 		b.problem = &backendProblem{".name", NoEndpoints, cluster.Warning, fmt.Sprintf("Service %s/%s has no ready endpoint for port %s; the path answers 503", namespace, b.service, b.port)}
 	}
 }
@@ -140,15 +140,22 @@ func findPort(s *corev1.Service, want networkingv1.ServiceBackendPort) *corev1.S
 	return match(func(p *corev1.ServicePort) bool { return p.TargetPort == intstr.FromInt32(want.Number) })
 }
 
-// endpoints merges the slices of a Service for one of its ports, named as in the Service. Ready endpoints
-// are used; if there is none, those that terminate but still serve.
-func (t *translator) endpoints(all []*discoveryv1.EndpointSlice, port string) dynamic.Backend {
-	ready := t.collect(all, port, isReady)
-	if len(ready.Endpoints)+len(ready.Names) == 0 {
-		return t.collect(all, port, isEnding)
+// endpoints merges the slices of a Service for one of its ports, named as in the Service. Ready endpoints are used,
+// those in the best place that has any; if none is ready, those that terminate but still serve.
+func (t *translator) endpoints(s *corev1.Service, port string) dynamic.Backend {
+	all := t.snapshot.Slices(s.Namespace, s.Name)
+	places := t.places(s)
+	for worse := range len(places) + 1 {
+		if ready := t.collect(all, port, isReady, places[worse:]); !isEmpty(ready) {
+			return ready
+		}
 	}
-	return ready
+	return t.collect(all, port, isEnding, nil)
 }
+
+func isEmpty(b dynamic.Backend) bool { return len(b.Endpoints)+len(b.Names) == 0 }
+
+type condition func(discoveryv1.EndpointConditions) bool
 
 // Conditions that are not known count as the API says: as ready unless terminating, and as serving.
 
@@ -165,19 +172,23 @@ func isEnding(c discoveryv1.EndpointConditions) bool {
 
 func isTrue(b *bool) bool { return b != nil && *b }
 
-func (t *translator) collect(all []*discoveryv1.EndpointSlice, port string, wanted func(discoveryv1.EndpointConditions) bool) dynamic.Backend {
+// collect lists the endpoints of slices that are in a wanted condition and, by the hints of their slice, near.
+func (t *translator) collect(all []*discoveryv1.EndpointSlice, port string, wanted condition, places []place) dynamic.Backend {
 	var b dynamic.Backend
 	for _, slice := range all {
 		number := slicePort(slice, port)
-		if number == 0 {
+		outside := slice.AddressType == discoveryv1.AddressTypeFQDN
+		if number == 0 || outside && t.options.DisableExternalName {
 			continue
 		}
-		for _, e := range slice.Endpoints {
-			if !wanted(e.Conditions) {
+		isNear := near(slice, places, wanted)
+		for i := range slice.Endpoints {
+			e := &slice.Endpoints[i]
+			if !wanted(e.Conditions) || !isNear(e) {
 				continue
 			}
 			for _, address := range e.Addresses {
-				if slice.AddressType == discoveryv1.AddressTypeFQDN {
+				if outside {
 					t.addOutside(&b, address, number)
 				} else if ip, err := netip.ParseAddr(address); err == nil && ip.Zone() == "" {
 					b.Endpoints = append(b.Endpoints, dynamic.Endpoint{Address: ip.String(), Port: number})

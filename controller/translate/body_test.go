@@ -24,6 +24,9 @@ func TestBodiesNameNoObject(t *testing.T) {
 				*n = cluster.Name{Namespace: r.namespace(n.Namespace), Name: r.name(n.Name)}
 			}
 		}
+		if watched := &c.Options.Translate.Selection.WatchNamespace; *watched != "" {
+			*watched = r.namespace(*watched)
+		}
 		got := bodiesInOrder(t, c, r.lists(c.Objects.Lists()))
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("bodies depend on names (-want +got):\n%s", diff)
@@ -97,6 +100,11 @@ func (r renaming) lists(lists cluster.Lists) cluster.Lists {
 		s = s.DeepCopy()
 		s.Namespace, s.Name = r.namespace(s.Namespace), r.name(s.Name)
 		lists.Secrets[n] = s
+	}
+	for n, s := range lists.Namespaces {
+		s = s.DeepCopy()
+		s.Name = r.namespace(s.Name)
+		lists.Namespaces[n] = s
 	}
 	return lists
 }

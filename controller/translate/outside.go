@@ -3,6 +3,7 @@ package translate
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -15,6 +16,11 @@ import (
 
 // external makes the backend of an ExternalName Service.
 func (t *translator) external(b *backend, s *corev1.Service, want networkingv1.ServiceBackendPort) {
+	if t.options.DisableExternalName {
+		b.problem = &backendProblem{".name", ExternalNameDisabled, cluster.Error,
+			fmt.Sprintf("Service %s/%s has type ExternalName, which the controller does not allow (--disable-svc-external-name); the path answers 503", s.Namespace, s.Name)}
+		return
+	}
 	port := int(want.Number)
 	if p := findPort(s, want); p != nil {
 		port = int(p.Port)
@@ -28,13 +34,13 @@ func (t *translator) external(b *backend, s *corev1.Service, want networkingv1.S
 	}
 	if !t.addOutside(&b.data, s.Spec.ExternalName, port) {
 		b.problem = &backendProblem{".name", BadExternalName, cluster.Error,
-			fmt.Sprintf("Service %s/%s has an externalName that is not a DNS name or points to this machine; the path answers 503", s.Namespace, s.Name)}
+			fmt.Sprintf("Service %s/%s has an externalName that is not a DNS name, or leads to this machine or a cloud's metadata; the path answers 503", s.Namespace, s.Name)}
 	}
 }
 
 // addOutside adds a DNS name, for the workers to resolve, or an address that somebody wrote where a name belongs.
-// It adds neither what is none of both nor what is on this machine or its link: no tenant may reach what listens on
-// loopback or at the metadata address. Workers refuse names that lead there (address.lua).
+// It adds neither what is none of both nor what is on this machine, on its link or a metadata service: no tenant may
+// reach what listens on loopback, or the credentials of the node. Workers refuse names that lead there (address.lua).
 func (t *translator) addOutside(b *dynamic.Backend, s string, port int) bool {
 	name := strings.ToLower(s)
 	bare := strings.TrimSuffix(name, ".")
@@ -52,6 +58,16 @@ func (t *translator) addOutside(b *dynamic.Backend, s string, port int) bool {
 	return true
 }
 
+// metadataServices are where clouds hand out what a node is and may do, besides link-local addresses.
+var metadataServices = []netip.Prefix{
+	netip.MustParsePrefix("fd00:ec2::/32"),      // Amazon: metadata, credentials of pods, DNS, time
+	netip.MustParsePrefix("fd20:ce::254/128"),   // Google
+	netip.MustParsePrefix("168.63.129.16/32"),   // Azure: WireServer
+	netip.MustParsePrefix("100.100.100.200/32"), // Alibaba
+	netip.MustParsePrefix("192.0.0.192/32"),     // Oracle
+	netip.MustParsePrefix("fd00:42::42/128"),    // Scaleway
+}
+
 // isForbidden is the same rule as refused in address.lua.
 func (t *translator) isForbidden(ip netip.Addr) bool {
 	inner := embedded(ip)
@@ -60,7 +76,7 @@ func (t *translator) isForbidden(ip netip.Addr) bool {
 			return true
 		}
 	}
-	if ip.Zone() != "" {
+	if ip.Zone() != "" || slices.ContainsFunc(metadataServices, func(p netip.Prefix) bool { return p.Contains(inner) }) {
 		return true
 	}
 	if inner.Is6() {

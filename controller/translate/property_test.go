@@ -1,6 +1,7 @@
 package translate_test
 
 import (
+	"fmt"
 	"maps"
 	"math/rand/v2"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/sluice-ingress/sluice/controller"
 	"github.com/sluice-ingress/sluice/controller/cluster"
@@ -112,6 +114,43 @@ func TestMemoryMakesNoDifference(t *testing.T) {
 			mustBeEqual(t, c.Plan(t), want)
 		}
 	})
+}
+
+// What is remembered must not outlive the options that it was made with.
+func TestMemoryFollowsOptions(t *testing.T) {
+	selector, err := labels.Parse("kubernetes.io/metadata.name=blog")
+	if err != nil {
+		t.Fatal(err)
+	}
+	changes := []func(*translate.Options){
+		func(*translate.Options) {},
+		func(o *translate.Options) { o.Zone, o.Node = "b", "node-2" },
+		func(o *translate.Options) { o.DisableExternalName = true },
+		func(o *translate.Options) { o.Selection.DisableCatchAll = true },
+		func(o *translate.Options) { o.Selection.WatchNamespace = "blog" },
+		func(o *translate.Options) { o.Selection.Namespaces = selector },
+		func(*translate.Options) {},
+	}
+	for _, name := range []string{
+		"default-backend-with-rules", "disable-catch-all", "disable-svc-external-name", "external-name", "topology-incomplete",
+		"topology-node", "topology-zone", "watch-namespace",
+	} {
+		t.Run(name, func(t *testing.T) {
+			unchanged := golden.Load(t, "testdata/"+name+".txtar")
+			memory, rendered, seen := translate.NewMemory(), templates.NewMemory(), map[string]bool{}
+			for _, change := range changes {
+				c := unchanged // with the same objects
+				change(&c.Options.Translate)
+				want := c.Plan(t)
+				c.Options.Translate.Memory, c.Options.Memory = memory, rendered
+				mustBeEqual(t, c.Plan(t), want)
+				seen[fmt.Sprint(want.Dynamic, want.Problems, conf(want))] = true
+			}
+			if len(seen) < 2 {
+				t.Error("no option makes a difference")
+			}
+		})
+	}
 }
 
 func TestEndpointsChangeNoConfiguration(t *testing.T) {

@@ -21,8 +21,16 @@ type Options struct {
 	DefaultSecret     cluster.Name      // TLS Secret of the default certificate; zero uses SelfSigned
 	SelfSigned        nginx.Certificate // default certificate when no Secret gives one
 	ReportUnclaimed   bool              // report Ingresses that no class claims
-	Settings          dynamic.Settings
-	Memory            *Memory // makes later translations cheaper; may be nil
+
+	// DisableExternalName means that backends which are names, not addresses, have no endpoints.
+	DisableExternalName bool
+	// Zone and Node are where the controller runs, as the label topology.kubernetes.io/zone of its node and the name
+	// of that node say it. Services that prefer endpoints close to their clients get those close to it; if one is
+	// empty, nothing is preferred by it.
+	Zone, Node string
+
+	Settings dynamic.Settings
+	Memory   *Memory // makes later translations cheaper; may be nil
 }
 
 // Result is what a snapshot means.
@@ -32,7 +40,8 @@ type Result struct {
 	Problems     Problems
 	Good         cluster.Fallback // goes into the next snapshot
 	Certificates []CertificateUse
-	Ingresses    int // how many are ours
+	Ingresses    int                     // how many are served
+	Claimed      []*networkingv1.Ingress // those that are not served, too
 }
 
 // CertificateUse is a certificate that a host serves.
@@ -127,11 +136,22 @@ func (l lookup) ConfigMap(namespace, name string) map[string]string {
 // gather reads the ConfigMap and picks the Ingresses that are ours, the oldest first.
 func (t *translator) gather() {
 	t.readConfigMap()
+	t.checkClasses()
+	selection := t.options.Selection
 	for _, object := range t.snapshot.Ingresses {
-		ours, why := t.options.Selection.Ours(t.snapshot, object)
-		if ours {
+		claimed, why := selection.Claims(t.snapshot, object)
+		if claimed {
+			t.result.Claimed = append(t.result.Claimed, object)
+		}
+		switch {
+		case claimed && selection.Refuses(object):
+			t.problem(Problem{
+				Object: ingressObject(object), Field: "spec.defaultBackend", Severity: cluster.Error, Reason: CatchAllDisabled,
+				Message: "the controller allows no default backends (--disable-catch-all); the Ingress is not served",
+			})
+		case claimed:
 			t.accept(object)
-		} else if t.options.ReportUnclaimed {
+		case t.options.ReportUnclaimed:
 			t.problem(Problem{
 				Object: ingressObject(object), Field: "spec.ingressClassName", Severity: cluster.Info, Reason: NotClaimed,
 				Message: "no controller class claims it: " + why,
@@ -139,6 +159,18 @@ func (t *translator) gather() {
 		}
 	}
 	t.result.Ingresses = len(t.ingresses)
+}
+
+// checkClasses reports what IngressClasses of ours ask for in vain.
+func (t *translator) checkClasses() {
+	for _, class := range t.snapshot.Classes {
+		if class.Spec.Parameters != nil && t.options.Selection.OwnsClass(class) {
+			t.problem(Problem{
+				Object: Object{Kind: "IngressClass", Name: class.Name}, Field: "spec.parameters", Severity: cluster.Warning,
+				Reason: UnsupportedParameters, Message: "classes have no parameters here, so these have no effect",
+			})
+		}
+	}
 }
 
 func (t *translator) readConfigMap() {

@@ -44,6 +44,36 @@ func TestClassChangesBothWays(t *testing.T) {
 	}
 }
 
+// A plan that refuses the present version of an Ingress falls back to an earlier one, which needs its Services.
+func TestWhatAnEarlierVersionNeedsStaysWhileThatOneServes(t *testing.T) {
+	api := newAPIServer(t, nginxClass(), ingress("shop", "web"), aService("shop", "web"), aService("shop", "new"))
+	r := follow(t, api, Options{}).synced()
+	good := r.Snapshot().Ingresses[0]
+	judge := func(ing *networkingv1.Ingress) {
+		r.Judged(map[cluster.Name]*networkingv1.Ingress{named("shop", "web"): ing})
+	}
+	judge(good)
+	moved := ingress("shop", "web")
+	moved.Spec.Rules[0].HTTP.Paths[0].Backend.Service.Name = "new"
+	api.put(moved)
+	s := r.shows("the new version", func(s cluster.Snapshot) bool { return s.Service("shop", "new") != nil })
+	if s.Service("shop", "web") == nil {
+		t.Error("the Service of the earlier version left before anybody judged the new one")
+	}
+	judge(good) // the new one is refused
+	if s = r.Snapshot(); s.Service("shop", "web") == nil {
+		t.Error("the Service of the version that serves is gone")
+	}
+	judge(s.Ingresses[0])
+	if s = r.Snapshot(); s.Service("shop", "web") != nil {
+		t.Error("the Service of a version that no longer serves is still there")
+	}
+	api.remove(moved)
+	r.shows("no Ingress", func(s cluster.Snapshot) bool { return len(s.Ingresses) == 0 })
+	judge(nil)
+	r.until("nothing is counted any more", r.locked(func() bool { return len(r.uses) == 0 && len(r.former) == 0 }))
+}
+
 func TestServicesAndIngressesOfOthersAreNoNews(t *testing.T) {
 	api := newAPIServer(t, nginxClass(), ingress("shop", "web"), aService("shop", "web"), ingress("shop", "other", ofClass("other")))
 	r := follow(t, api, Options{}).synced()
@@ -134,7 +164,7 @@ func TestNamespacesComeAndGoWithTheirLabels(t *testing.T) {
 		nginxClass(), aNamespace("shop", "served"), aNamespace("blog"), aNamespace("infra"),
 		ingress("shop", "web"), ingress("blog", "web", withTLS("tls")), aService("blog", "web"), aSecret("blog", "tls", "one"), aSecret("infra", "default", "two"),
 	)
-	r := follow(t, api, Options{NamespaceSelector: selector, Secrets: []cluster.Name{named("infra", "default")}}).synced()
+	r := follow(t, api, Options{Selection: cluster.Selection{Namespaces: selector}, Secrets: []cluster.Name{named("infra", "default")}}).synced()
 	if got := names(r.Snapshot()); !slices.Equal(got, []string{"shop/web"}) {
 		t.Fatalf("Ingresses %v", got)
 	}

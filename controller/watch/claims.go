@@ -49,16 +49,48 @@ func (s *Source) offer(name cluster.Name) {
 	if c.next == nil && c.object == object && c.ours == ours && slices.Equal(c.held, refs) {
 		return
 	}
-	s.change(&c.holder, refs, func() { s.show(name, c, object, ours) })
+	s.change(&c.holder, refs, func(before []reference) { s.show(name, c, object, ours, before) })
+}
+
+// former is a version of an Ingress that is no longer shown, but may serve: the present one may be refused.
+type former struct {
+	object *networkingv1.Ingress
+	refs   []reference
+}
+
+// Judged tells which version of each Ingress serves, by a plan for a Snapshot. What an earlier version refers to
+// stays in Snapshots as long as that one serves; without any call of Judged, only present versions count.
+func (s *Source) Judged(serving map[cluster.Name]*networkingv1.Ingress) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.judged = true
+	for name, list := range s.former {
+		list = slices.DeleteFunc(list, func(f former) bool {
+			if f.object == serving[name] {
+				return false
+			}
+			s.release(f.refs)
+			return true
+		})
+		if s.former[name] = list; len(list) == 0 {
+			delete(s.former, name)
+		}
+	}
 }
 
 // show puts an Ingress into the next Snapshot. One that was and is somebody else's is no reason to make one.
-func (s *Source) show(name cluster.Name, c *claim, object *networkingv1.Ingress, ours bool) {
+func (s *Source) show(name cluster.Name, c *claim, object *networkingv1.Ingress, ours bool, before []reference) {
+	if c.ours && s.judged {
+		put(&s.former, name, append(s.former[name], former{c.object, before}))
+	} else {
+		s.release(before)
+	}
 	if c.object != object {
 		put(&s.pending.Ingresses, name, object)
 	}
-	if ours || c.ours {
+	if ours || c.ours || s.isRefused(object) || s.isRefused(c.object) {
 		s.signal()
+		s.signalStatus()
 	}
 	c.object, c.ours = object, ours
 	if object == nil {
@@ -67,12 +99,23 @@ func (s *Source) show(name cluster.Name, c *claim, object *networkingv1.Ingress,
 }
 
 func (s *Source) isSelected(namespace string) bool {
-	return s.options.NamespaceSelector == nil || s.namespaces.objects[cluster.Name{Name: namespace}] != nil
+	return s.options.Selection.Namespaces == nil || s.namespaces.objects[cluster.Name{Name: namespace}] != nil
 }
 
 func (s *Source) isOurs(ing *networkingv1.Ingress) bool {
-	ours, _ := s.selection().Ours(cluster.Snapshot{Classes: s.classNamed}, ing)
-	return ours
+	return s.isClaimed(ing) && !s.options.Selection.Refuses(ing)
+}
+
+func (s *Source) isClaimed(ing *networkingv1.Ingress) bool {
+	selection := s.selection()
+	selection.Namespaces = nil // isSelected knows about those
+	claimed, _ := selection.Claims(cluster.Snapshot{Classes: s.classNamed}, ing)
+	return claimed
+}
+
+// isRefused tells whether a plan reports that an Ingress is not served although its class is ours.
+func (s *Source) isRefused(ing *networkingv1.Ingress) bool {
+	return ing != nil && s.options.Selection.Refuses(ing) && s.isClaimed(ing)
 }
 
 // holder is somebody who refers to objects: an Ingress, the controller's ConfigMap, the flags.
@@ -95,14 +138,13 @@ type use struct {
 }
 
 // change makes refs what a holder refers to. It calls show as soon as each of them has been looked up; until
-// then, what the holder refers to at present stays.
-func (s *Source) change(h *holder, refs []reference, show func()) {
+// then, what the holder refers to at present stays. To release that is left to show.
+func (s *Source) change(h *holder, refs []reference, show func(before []reference)) {
 	next := &version{refs: refs}
 	next.show = func() {
 		before := h.held
 		h.held, h.next = refs, nil
-		s.release(before)
-		show()
+		show(before)
 	}
 	replaced := h.next
 	h.next = next

@@ -68,7 +68,7 @@ func (s *Source) prepareFeeds(client kubernetes.Interface) {
 		addFeed(s, "Service", namespace, "", &s.services, s.stripService, client.CoreV1().Services(namespace))
 		addFeed(s, "EndpointSlice", namespace, "", &s.slices, stripSlice, client.DiscoveryV1().EndpointSlices(namespace))
 	}
-	if selector := s.options.NamespaceSelector; selector != nil {
+	if selector := s.options.Selection.Namespaces; selector != nil {
 		addFeed(s, "Namespace", "", selector.String(), &s.namespaces, stripNamespace, client.CoreV1().Namespaces())
 	}
 }

@@ -7,6 +7,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 
 	"github.com/sluice-ingress/sluice/controller/cluster"
 )
@@ -22,7 +23,11 @@ func (s *Source) prepareTables() {
 
 // admitIngress puts the status aside: it changes when we write it, and a plan does not depend on it.
 func (s *Source) admitIngress(ing *networkingv1.Ingress) {
-	s.published[cluster.NameOf(ing)] = ing.Status.LoadBalancer.Ingress
+	name, addresses := cluster.NameOf(ing), ing.Status.LoadBalancer.Ingress
+	if c := s.claims[name]; c != nil && c.ours && !equality.Semantic.DeepEqual(s.published[name], addresses) {
+		s.signalStatus()
+	}
+	s.published[name] = addresses
 	ing.Status = networkingv1.IngressStatus{}
 }
 
@@ -55,6 +60,9 @@ func (s *Source) serviceChanged(name cluster.Name, _, after *corev1.Service) {
 	if s.isUsed(reference{service, name}) {
 		put(&s.pending.Services, name, after)
 		s.signal()
+	}
+	if slices.Contains(s.options.Services, name) {
+		s.signalStatus()
 	}
 }
 
@@ -108,7 +116,8 @@ func (s *Source) configMapChanged(name cluster.Name, after *corev1.ConfigMap) {
 		s.signal()
 		return
 	}
-	s.change(&s.global, configMapReferences(after), func() {
+	s.change(&s.global, configMapReferences(after), func(before []reference) {
+		s.release(before)
 		put(&s.pending.ConfigMaps, name, after)
 		if may := mayCrossNamespaces(after); may != s.crossNamespace {
 			s.crossNamespace = may

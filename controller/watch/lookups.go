@@ -79,7 +79,7 @@ func (s *Source) prepareLookups(client kubernetes.Interface, plain metadata.Inte
 	}
 	s.secrets.prepare(s)
 	s.configMaps.prepare(s)
-	s.change(&s.flags, s.flagReferences(), func() {})
+	s.change(&s.flags, s.flagReferences(), s.release)
 }
 
 func (l *lookups[T]) prepare(s *Source) {

@@ -22,7 +22,7 @@ func Permissions(o Options) (inCluster []rbacv1.PolicyRule, byNamespace map[stri
 	watched := o.Selection.WatchNamespace
 	if watched == "" {
 		grants := append(serve, classes, ingresses, secrets, configMaps)
-		if o.NamespaceSelector != nil && !o.NamespaceSelector.Empty() {
+		if selector := o.Selection.Namespaces; selector != nil && !selector.Empty() {
 			grants = append(grants, grant{corev1.GroupName, "namespaces"})
 		}
 		return rules(grants), nil

@@ -23,7 +23,7 @@ func TestPermissionsAreThoseUsed(t *testing.T) {
 	}
 	one, selected := flags, flags
 	one.Selection.WatchNamespace = "shop"
-	selected.NamespaceSelector = selector
+	selected.Selection.Namespaces = selector
 	for name, o := range map[string]Options{"all": {}, "flags": flags, "one namespace": one, "selector": selected} {
 		t.Run(name, func(t *testing.T) {
 			used := map[request]bool{}

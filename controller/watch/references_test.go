@@ -87,11 +87,14 @@ func TestServicesThatFlagsNameKeepTheirAddresses(t *testing.T) {
 		s.Spec.ClusterIP, s.Spec.ExternalIPs, s.Spec.Selector = "10.96.0.1", []string{"192.0.2.1"}, map[string]string{"a": "b"}
 		s.Spec.Ports[0].NodePort = 30080
 		s.Annotations = map[string]string{corev1.AnnotationTopologyMode: "auto", "other": "x"}
+		distribution := corev1.ServiceTrafficDistributionPreferSameZone
+		s.Spec.TrafficDistribution = &distribution
 		s.Status.LoadBalancer.Ingress = []corev1.LoadBalancerIngress{{IP: "192.0.2.2"}}
 		for range 2 {
 			source.stripService(s)
 		}
-		if s.Spec.ClusterIP == "" || s.Spec.Selector != nil || s.Spec.Ports[0].NodePort != 0 || len(s.Annotations) != 1 {
+		if s.Spec.ClusterIP == "" || s.Spec.Selector != nil || s.Spec.Ports[0].NodePort != 0 || len(s.Annotations) != 1 ||
+			s.Annotations[corev1.AnnotationTopologyMode] != "auto" || s.Spec.TrafficDistribution == nil || *s.Spec.TrafficDistribution != distribution {
 			t.Errorf("kept: %+v", s)
 		}
 		if (len(s.Spec.ExternalIPs) > 0) != keeps || (len(s.Status.LoadBalancer.Ingress) > 0) != keeps {
@@ -100,16 +103,30 @@ func TestServicesThatFlagsNameKeepTheirAddresses(t *testing.T) {
 	}
 }
 
+func TestClassesKeepWhatProblemsAreAbout(t *testing.T) {
+	class := nginxClass()
+	class.Labels = map[string]string{"other": "x"}
+	class.Annotations = map[string]string{networkingv1.AnnotationIsDefaultIngressClass: "true", "other": "x"}
+	class.Spec.Parameters = &networkingv1.IngressClassParametersReference{Kind: "Settings", Name: "edge"}
+	for range 2 {
+		stripClass(class)
+	}
+	if class.Labels != nil || len(class.Annotations) != 1 || class.Spec.Controller == "" || class.Spec.Parameters == nil {
+		t.Errorf("kept: %+v", class)
+	}
+}
+
 func TestSlicesKeepWhatBalancersUse(t *testing.T) {
 	s := aSlice("shop", "web-a", "web", "10.0.0.1")
 	node, ready := "node-1", true
+	hints := discoveryv1.EndpointHints{ForZones: []discoveryv1.ForZone{{Name: "a"}}, ForNodes: []discoveryv1.ForNode{{Name: node}}}
 	s.Endpoints[0].NodeName, s.Endpoints[0].Conditions.Ready = &node, &ready
 	s.Endpoints[0].TargetRef = &corev1.ObjectReference{Name: "web-1"}
-	s.Endpoints[0].Hints = &discoveryv1.EndpointHints{ForZones: []discoveryv1.ForZone{{Name: "a"}}}
+	s.Endpoints[0].Hints = hints.DeepCopy()
 	s.Labels["other"] = "x"
 	stripSlice(s)
-	want := []discoveryv1.Endpoint{{Addresses: []string{"10.0.0.1"}, Conditions: discoveryv1.EndpointConditions{Ready: &ready}, Hints: s.Endpoints[0].Hints}}
-	if !reflect.DeepEqual(s.Endpoints, want) || len(s.Labels) != 1 || s.Endpoints[0].Hints == nil {
+	want := []discoveryv1.Endpoint{{Addresses: []string{"10.0.0.1"}, Conditions: discoveryv1.EndpointConditions{Ready: &ready}, Hints: &hints}}
+	if !reflect.DeepEqual(s.Endpoints, want) || len(s.Labels) != 1 {
 		t.Errorf("kept: %+v", s)
 	}
 }

@@ -16,7 +16,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	networkingv1 "k8s.io/api/networking/v1"
-	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/rest"
@@ -27,11 +26,8 @@ import (
 // Options say what to watch.
 type Options struct {
 	// Selection says which Ingresses are ours. Of others, nothing that they refer to is looked at. Its
-	// WatchNamespace restricts the watches as well; ClassesUnreadable is found out.
-	Selection cluster.Selection
-	// NamespaceSelector restricts Ingresses to namespaces with certain labels; nil does not. It excludes
-	// Selection.WatchNamespace.
-	NamespaceSelector labels.Selector
+	// WatchNamespace restricts the watches as well, and excludes Namespaces; ClassesUnreadable is found out.
+	Selection         cluster.Selection
 	AnnotationsPrefix string // "nginx.ingress.kubernetes.io" if empty
 
 	// What flags name is watched wherever it is.
@@ -45,12 +41,13 @@ type Options struct {
 
 // Source follows a cluster.
 type Source struct {
-	options Options
-	changes chan struct{}
-	synced  chan struct{}
-	contact *contact
-	feeds   []follower
-	run     *run // of Run; nil before
+	options  Options
+	changes  chan struct{}
+	statuses chan struct{}
+	synced   chan struct{}
+	contact  *contact
+	feeds    []follower
+	run      *run // of Run; nil before
 
 	mu         sync.Mutex // guards all that follows, and what is in it
 	snapshot   cluster.Snapshot
@@ -72,6 +69,8 @@ type Source struct {
 	classesUnreadable bool
 	slicesOf          map[cluster.Name][]*discoveryv1.EndpointSlice // by Service; lists are never changed
 	claims            map[cluster.Name]*claim
+	former            map[cluster.Name][]former // what only a fallback refers to
+	judged            bool                      // Judged has been called
 	uses              map[reference]*use
 	flags, global     holder // what flags refer to, and the controller's ConfigMap
 	crossNamespace    bool   // Ingresses may refer to Secrets of other namespaces
@@ -114,10 +113,10 @@ func New(config *rest.Config, o Options) (*Source, error) {
 
 // newSource makes a Source that has nobody to ask yet.
 func newSource(o Options) (*Source, error) {
-	if o.NamespaceSelector != nil && o.NamespaceSelector.Empty() {
-		o.NamespaceSelector = nil
+	if selector := o.Selection.Namespaces; selector != nil && selector.Empty() {
+		o.Selection.Namespaces = nil
 	}
-	if o.NamespaceSelector != nil && o.Selection.WatchNamespace != "" {
+	if o.Selection.Namespaces != nil && o.Selection.WatchNamespace != "" {
 		return nil, errors.New("watch one namespace, or those that a selector selects; not both")
 	}
 	o.AnnotationsPrefix = cmp.Or(o.AnnotationsPrefix, "nginx.ingress.kubernetes.io")
@@ -125,6 +124,7 @@ func newSource(o Options) (*Source, error) {
 	s := &Source{
 		options:    o,
 		changes:    make(chan struct{}, 1),
+		statuses:   make(chan struct{}, 1),
 		synced:     make(chan struct{}),
 		contact:    newContact(o.Log, o.Observer),
 		snapshot:   cluster.New(cluster.Lists{}),
@@ -141,6 +141,11 @@ func newSource(o Options) (*Source, error) {
 
 // Changes gets a value when Snapshot may return something that matters to us. Several changes may come as one.
 func (s *Source) Changes() <-chan struct{} { return s.changes }
+
+// StatusChanges gets a value when an Ingress becomes ours, changes or ceases to be ours, and when the status of one of
+// ours or a Service that the Options name changes. Several changes may come as one. It is for who writes statuses;
+// Changes does not tell of those, as no plan depends on them.
+func (s *Source) StatusChanges() <-chan struct{} { return s.statuses }
 
 // Synced is closed when everything has been listed and looked up once. Snapshots before that are not to be
 // served: what is missing in them may exist.
@@ -183,7 +188,15 @@ func (s *Source) selection() cluster.Selection {
 	return selection
 }
 
-// Published is the status of an Ingress in the cluster, which Snapshots leave out: ours to write, not to read.
+// Ours tells whether an Ingress, in any version of it, is ours as classes and namespaces are now.
+func (s *Source) Ours(ing *networkingv1.Ingress) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.isSelected(ing.Namespace) && s.isOurs(ing)
+}
+
+// Published is the status of an Ingress in the cluster, which Snapshots leave out: ours to write, not to read. The list
+// must not be changed.
 func (s *Source) Published(name cluster.Name) []networkingv1.IngressLoadBalancerIngress {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -221,16 +234,22 @@ func (s *Source) update(f func()) {
 		s.ready = true
 		close(s.synced)
 		s.signal()
+		s.signalStatus()
 	}
 }
 
 // signal says that a Snapshot would be different now, in something that matters.
-func (s *Source) signal() {
+func (s *Source) signal() { s.tell(s.changes) }
+
+// signalStatus says that another status may have to be written.
+func (s *Source) signalStatus() { s.tell(s.statuses) }
+
+func (s *Source) tell(whom chan struct{}) {
 	if !s.ready {
 		return
 	}
 	select {
-	case s.changes <- struct{}{}:
+	case whom <- struct{}{}:
 	default:
 	}
 }

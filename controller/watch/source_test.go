@@ -408,7 +408,7 @@ func (a *apiServer) snapshot(s *Source) cluster.Snapshot {
 
 func TestNamespaceSelectorAndNamespaceExcludeEachOther(t *testing.T) {
 	selector, _ := labels.Parse("a=b")
-	if _, err := New(newAPIServer(t).config(), Options{Selection: cluster.Selection{WatchNamespace: "shop"}, NamespaceSelector: selector}); err == nil {
+	if _, err := New(newAPIServer(t).config(), Options{Selection: cluster.Selection{WatchNamespace: "shop", Namespaces: selector}}); err == nil {
 		t.Error("no error")
 	}
 }

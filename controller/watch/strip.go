@@ -53,7 +53,6 @@ func stripClass(class *networkingv1.IngressClass) {
 	meta := strippedMeta(class.ObjectMeta)
 	meta.Annotations = only(class.Annotations, in(networkingv1.AnnotationIsDefaultIngressClass))
 	class.TypeMeta, class.ObjectMeta = metav1.TypeMeta{}, meta
-	class.Spec.Parameters = nil
 }
 
 // stripService leaves their status to the Services that flags name: that of --publish-service is copied to Ingresses.

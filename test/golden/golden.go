@@ -5,7 +5,7 @@
 //
 //	ingress.yaml, objects.yaml  objects beside those of base.yaml
 //	configmap.yaml              the controller's ConfigMap
-//	options                     lines of flag=value: default-backend-service, default-ssl-certificate
+//	options                     lines of flag=value, see Case.options
 //	want/servers/HOST           the server block of a host, without its first and last lines
 //	want/upstreams              upstreams.conf
 //	want/state                  the dynamic state, certificates left out
@@ -27,6 +27,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/tools/txtar"
+	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/sluice-ingress/sluice/controller"
 	"github.com/sluice-ingress/sluice/controller/cluster"
@@ -136,15 +137,33 @@ func (c *Case) add(t testing.TB, name string, data []byte) {
 	}
 }
 
+// options reads flags, and zone and node, where the controller runs with topology-aware routing.
 func (c *Case) options(t testing.TB, text string) {
+	o := &c.Options.Translate
 	for _, line := range strings.Fields(text) {
 		key, value, _ := strings.Cut(line, "=")
 		namespace, name, _ := strings.Cut(value, "/")
 		switch key {
 		case "default-backend-service":
-			c.Options.Translate.DefaultBackend = cluster.Name{Namespace: namespace, Name: name}
+			o.DefaultBackend = cluster.Name{Namespace: namespace, Name: name}
 		case "default-ssl-certificate":
-			c.Options.Translate.DefaultSecret = cluster.Name{Namespace: namespace, Name: name}
+			o.DefaultSecret = cluster.Name{Namespace: namespace, Name: name}
+		case "disable-catch-all":
+			o.Selection.DisableCatchAll = true
+		case "disable-svc-external-name":
+			o.DisableExternalName = true
+		case "watch-namespace":
+			o.Selection.WatchNamespace = value
+		case "watch-namespace-selector":
+			selector, err := labels.Parse(value)
+			if err != nil {
+				t.Fatalf("%s: %v", c.Path, err)
+			}
+			o.Selection.Namespaces = selector
+		case "zone":
+			o.Zone = value
+		case "node":
+			o.Node = value
 		default:
 			t.Fatalf("%s: option %s is unknown", c.Path, key)
 		}

@@ -87,6 +87,17 @@ local function embedded(bytes)
   return nil
 end
 
+-- Where clouds hand out what a node is and may do, besides link-local addresses. Package translate has the
+-- same list.
+local METADATA = {
+  [parse_ipv6("fd20:ce::254")] = true, -- Google
+  [parse_ipv4("168.63.129.16")] = true, -- Azure: WireServer
+  [parse_ipv4("100.100.100.200")] = true, -- Alibaba
+  [parse_ipv4("192.0.0.192")] = true, -- Oracle
+  [parse_ipv6("fd00:42::42")] = true, -- Scaleway
+}
+local AMAZON = sub(parse_ipv6("fd00:ec2::"), 1, 4) -- metadata, credentials of pods, DNS, time
+
 local function refused_ipv4(bytes)
   local a, b = byte(bytes, 1, 2)
   return a == 0 or a == 127 or a >= 224 or (a == 169 and b == 254)
@@ -94,16 +105,16 @@ end
 
 local function refused_ipv6(bytes)
   local a, b = byte(bytes, 1, 2)
-  return a == 255 or (a == 254 and b >= 128 and b < 192)
+  return a == 255 or (a == 254 and b >= 128 and b < 192) or sub(bytes, 1, 4) == AMAZON
 end
 
--- refused tells whether a name must not lead to this address: this machine, its link (where clouds keep
--- their metadata services), groups, reserved space, and own, a set of bytes.
+-- refused tells whether a name must not lead to this address: this machine, its link, the metadata services of
+-- clouds, groups, reserved space, and own, a set of bytes.
 function M.refused(bytes, own)
   if own[bytes] then return true end
+  bytes = embedded(bytes) or bytes
+  if own[bytes] or METADATA[bytes] then return true end
   if #bytes == 4 then return refused_ipv4(bytes) end
-  local inner = embedded(bytes)
-  if inner then return own[inner] == true or refused_ipv4(inner) end
   return refused_ipv6(bytes)
 end
 

@@ -1,0 +1,99 @@
+package main
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/spf13/pflag"
+)
+
+// inertFlags are the flags of ingress-nginx that have no effect here. They are read as there, so that no argument
+// list has to be edited; one that is given is named in the log, with the reason.
+type inertFlags struct{}
+
+// Reasons why flags have no effect.
+const (
+	noLocalPort    = "there are no local ports for status and configuration; Unix sockets take their place"
+	noStreams      = "TCP and UDP services are not supported yet"
+	noPassthrough  = "TLS passthrough is not supported yet"
+	noWebhook      = "there is no admission webhook yet"
+	noGeoIP        = "GeoIP is not supported yet"
+	noRequestStats = "metrics of single requests do not exist yet; those of the controller are always there"
+	alwaysChecked  = "values are always parsed and quoted; nothing can be switched off"
+)
+
+// inert are these flags, with the defaults they have in ingress-nginx 1.15.1.
+var inert = []struct {
+	name  string
+	value any
+	why   string
+}{
+	{"bucket-factor", 0.0, noRequestStats},
+	{"deep-inspect", true, alwaysChecked},
+	{"default-server-port", 8181, noLocalPort},
+	{"disable-full-test", false, noWebhook},
+	{"dynamic-configuration-retries", 15, "updates of NGINX are repeated until they succeed"},
+	{"enable-annotation-validation", true, alwaysChecked},
+	{"enable-metrics", false, noRequestStats},
+	{"enable-ssl-chain-completion", false, "it would fetch addresses that certificates of tenants name; put the whole chain into the Secret"},
+	{"enable-ssl-passthrough", false, noPassthrough},
+	{"exclude-socket-metrics", []string(nil), noRequestStats},
+	{"health-check-timeout", 10, "health checks look at the controller's own state, and wait for nothing"},
+	{"internal-logger-address", "127.0.0.1:11514", "there is no chroot image; NGINX logs to files or standard output"},
+	{"length-buckets", []float64{10, 20, 30, 40, 50, 60, 70, 80, 90, 100}, noRequestStats},
+	{"max-buckets", uint32(100), noRequestStats},
+	{"maxmind-edition-ids", "GeoLite2-City,GeoLite2-ASN", noGeoIP},
+	{"maxmind-license-key", "", noGeoIP},
+	{"maxmind-mirror", "", noGeoIP},
+	{"maxmind-retries-count", 1, noGeoIP},
+	{"maxmind-retries-timeout", time.Duration(0), noGeoIP},
+	{"metrics-per-host", true, noRequestStats},
+	{"metrics-per-undefined-host", false, noRequestStats},
+	{"monitor-max-batch-size", 10000, noRequestStats},
+	{"report-status-classes", false, noRequestStats},
+	{"size-buckets", []float64{10, 100, 1000, 10000, 100000, 1e6, 1e7}, noRequestStats},
+	{"ssl-passthrough-proxy-port", 442, noPassthrough},
+	{"status-port", 10246, noLocalPort},
+	{"stream-port", 10247, noLocalPort},
+	{"sync-period", time.Duration(0), "watches miss nothing, so nothing is listed again"},
+	{"tcp-services-configmap", "", noStreams},
+	{"time-buckets", []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}, noRequestStats},
+	{"udp-services-configmap", "", noStreams},
+	{"validating-webhook", "", noWebhook},
+	{"validating-webhook-certificate", "", noWebhook},
+	{"validating-webhook-key", "", noWebhook},
+}
+
+func (inertFlags) register(flags *pflag.FlagSet) {
+	for _, f := range inert {
+		usage := "no effect: " + f.why
+		switch value := f.value.(type) {
+		case bool:
+			flags.Bool(f.name, value, usage)
+		case int:
+			flags.Int(f.name, value, usage)
+		case uint32:
+			flags.Uint32(f.name, value, usage)
+		case float64:
+			flags.Float64(f.name, value, usage)
+		case string:
+			flags.String(f.name, value, usage)
+		case time.Duration:
+			flags.Duration(f.name, value, usage)
+		case []string:
+			flags.StringSlice(f.name, value, usage)
+		case []float64:
+			flags.Float64Slice(f.name, value, usage)
+		}
+	}
+}
+
+// report names the flags that were given another value than ingress-nginx's default. Values stay out of the log: one
+// is a licence key.
+func (inertFlags) report(flags *pflag.FlagSet, log *slog.Logger) {
+	for _, f := range inert {
+		if given := flags.Lookup(f.name); given.Changed && given.Value.String() != given.DefValue {
+			log.Warn("this flag has no effect", "flag", "--"+f.name, "reason", f.why)
+		}
+	}
+}

@@ -1,0 +1,87 @@
+package translate
+
+import (
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+)
+
+// place reads what the hints of an endpoint say of one kind of place: whether they name any of that kind, and whether
+// they name ours.
+type place func(hints *discoveryv1.EndpointHints) (named, ours bool)
+
+// places are those from which a Service prefers its endpoints, the best first; none if all endpoints are equal.
+//
+// The Service says so in its annotation service.kubernetes.io/topology-mode, or in spec.trafficDistribution, of which
+// ingress-nginx 1.15.1 knows only the value PreferClose. Kubernetes 1.34 calls that PreferSameZone as well, and has
+// PreferSameNode besides.
+func (t *translator) places(s *corev1.Service) []place {
+	var list []place
+	distribution := ""
+	if s.Spec.TrafficDistribution != nil {
+		distribution = *s.Spec.TrafficDistribution
+	}
+	byNode := distribution == corev1.ServiceTrafficDistributionPreferSameNode
+	if node := t.options.Node; byNode && node != "" {
+		list = append(list, onNode(node))
+	}
+	byZone := byNode ||
+		distribution == corev1.ServiceTrafficDistributionPreferSameZone ||
+		distribution == corev1.ServiceTrafficDistributionPreferClose ||
+		strings.EqualFold(s.Annotations[corev1.AnnotationTopologyMode], "auto")
+	if zone := t.options.Zone; byZone && zone != "" {
+		list = append(list, inZone(zone))
+	}
+	return list
+}
+
+func onNode(name string) place {
+	return func(hints *discoveryv1.EndpointHints) (named, ours bool) {
+		if hints == nil {
+			return false, false
+		}
+		for _, node := range hints.ForNodes {
+			ours = ours || node.Name == name
+		}
+		return len(hints.ForNodes) > 0, ours
+	}
+}
+
+func inZone(name string) place {
+	return func(hints *discoveryv1.EndpointHints) (named, ours bool) {
+		if hints == nil {
+			return false, false
+		}
+		for _, zone := range hints.ForZones {
+			ours = ours || zone.Name == name
+		}
+		return len(hints.ForZones) > 0, ours
+	}
+}
+
+// near tells which endpoints of a slice are in the first of the places that hints speak of; all, if they speak of none.
+func near(slice *discoveryv1.EndpointSlice, places []place, wanted condition) func(*discoveryv1.Endpoint) bool {
+	for _, p := range places {
+		if p.isNamed(slice, wanted) {
+			return func(e *discoveryv1.Endpoint) bool {
+				_, ours := p(e.Hints)
+				return ours
+			}
+		}
+	}
+	return func(*discoveryv1.Endpoint) bool { return true }
+}
+
+// isNamed tells whether each wanted endpoint of a slice has a hint of this kind. Where one lacks it, hints are just
+// being made or given up. Others do not count, as for kube-proxy: what is not ready yet has no hint yet.
+func (p place) isNamed(slice *discoveryv1.EndpointSlice, wanted condition) bool {
+	for i := range slice.Endpoints {
+		if e := &slice.Endpoints[i]; wanted(e.Conditions) {
+			if named, _ := p(e.Hints); !named {
+				return false
+			}
+		}
+	}
+	return true
+}
