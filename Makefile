@@ -35,9 +35,8 @@ cluster: ## start a real Kubernetes control plane without a container engine, un
 	@dir=$$(mktemp -d) && bin/e2e/controlplane -dir "$$dir"; rm -rf -- "$$dir"
 
 .PHONY: e2e
-e2e: ## test that control plane; not part of `make test` yet (needs root)
-	test/e2e/build
-	cd test/e2e && go test -tags e2e -count 1 -p 1 ./...
+e2e: setup ## the tests on a real control plane alone, or on the cluster of KUBECONFIG (needs root)
+	@test/run e2e
 
 .PHONY: setup
 setup: ## install what the tests need, and prepare the Debian root with NGINX (needs root)

@@ -12,6 +12,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/sluice-ingress/sluice/controller/cluster"
+	"github.com/sluice-ingress/sluice/controller/leader"
 )
 
 // clusterFlags are the flags that only mean something in a cluster.
@@ -43,7 +44,7 @@ func (f *clusterFlags) register(flags *pflag.FlagSet) {
 	flags.StringVar(&f.authority, "certificate-authority", "", "file with the CA of the API server, with --apiserver-host")
 	flags.BoolVar(&f.noElection, "disable-leader-election", false, "elect no leader; then nobody writes status, and every replica writes Events")
 	flags.StringVar(&f.electionID, "election-id", "ingress-controller-leader", "name of the Lease by which replicas elect their leader")
-	flags.DurationVar(&f.electionTTL, "election-ttl", 30*time.Second, "how long a leader that is silent stays leader")
+	flags.DurationVar(&f.electionTTL, "election-ttl", leader.DefaultTTL, "how long a leader that is silent stays leader")
 	flags.BoolVar(&f.updateStatus, "update-status", true, "write the addresses under which Ingresses are reached to their status")
 	flags.BoolVar(&f.clearStatus, "update-status-on-shutdown", true, "clear the status when the last replica stops")
 	flags.IntVar(&f.statusInterval, "status-update-interval", 60, "seconds between checks of all statuses, at least 5; changes are written at once")

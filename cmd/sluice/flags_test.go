@@ -94,7 +94,7 @@ watch-namespace-selector
 `
 
 // otherDefaults are the flags whose default differs on purpose.
-var otherDefaults = []string{"post-shutdown-grace-period", "sync-rate-limit"}
+var otherDefaults = []string{"election-ttl", "post-shutdown-grace-period", "sync-rate-limit"}
 
 func theirFlags() map[string]string {
 	flags := map[string]string{}

@@ -27,11 +27,12 @@ type apiServer struct {
 	version  int
 	refused  string // a client
 	requests map[string]bool
-	holders  []string // one after the other, "" for none
+	holders  []string      // one after the other, "" for none
+	news     chan struct{} // gets a value for each request
 }
 
 func newAPIServer(t *testing.T) *apiServer {
-	a := &apiServer{requests: map[string]bool{}}
+	a := &apiServer{requests: map[string]bool{}, news: make(chan struct{}, 1000)}
 	a.Server = httptest.NewServer(a)
 	t.Cleanup(a.Close)
 	return a
@@ -67,6 +68,7 @@ func (a *apiServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.requests[r.Method+" "+strings.TrimPrefix(r.URL.Path, collection)] = true
+	a.news <- struct{}{}
 	switch {
 	case a.refused != "" && a.refused == r.UserAgent():
 		fail(w, http.StatusServiceUnavailable, metav1.StatusReasonServiceUnavailable)
@@ -104,6 +106,17 @@ func (a *apiServer) write(w http.ResponseWriter, r *http.Request) {
 	}
 	a.put(&lease)
 	answer(w, http.StatusOK, a.lease)
+}
+
+// requested waits for some more requests.
+func (a *apiServer) requested(t *testing.T, n int) {
+	t.Helper()
+	for len(a.news) > 0 {
+		<-a.news
+	}
+	for range n {
+		await(t, "a request", a.news)
+	}
 }
 
 func (a *apiServer) put(lease *coordinationv1.Lease) {

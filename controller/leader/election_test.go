@@ -148,17 +148,55 @@ func TestCutOff(t *testing.T) {
 	}
 }
 
+// The Lease is renewed whether lead has returned early or takes its time in the end.
+func TestLeaseIsRenewedThroughout(t *testing.T) {
+	api := newAPIServer(t)
+	e, err := New(api.config("one"), Options{Namespace: "infra", Name: "election", Identity: "one", TTL: time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	terms, done := make(chan struct{}, 10), make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = e.Run(ctx, func(context.Context) { terms <- struct{}{} })
+	}()
+	await(t, "the term", terms)
+	api.requested(t, 3)
+	if !e.IsLeading() || len(terms) > 0 {
+		t.Errorf("after lead has returned: leading: %t, further terms %d", e.IsLeading(), len(terms))
+	}
+	stop()
+	await(t, "the end", done)
+
+	c := stand(t, api, "two", time.Second)
+	c.term()
+	c.last <- func() {
+		api.requested(t, 3)
+		if holder := api.holder(); holder != "two" {
+			t.Errorf("%q holds the Lease while the leader does what it does last", holder)
+		}
+	}
+	c.stop()
+	await(t, "the end", c.done)
+}
+
 // Another candidate took the Lease although ours was valid, as after a suspension.
 func TestDeposed(t *testing.T) {
 	api := newAPIServer(t)
 	c := stand(t, api, "one", 2*time.Second)
 	term := c.term()
-	usurper, seconds := "usurper", int32(1)
+	usurper, seconds := "usurper", int32(2) // longer than we go on trying
 	api.mu.Lock()
 	lease := api.lease.DeepCopy()
 	lease.Spec.HolderIdentity, lease.Spec.LeaseDurationSeconds = &usurper, &seconds
 	api.put(lease)
 	api.mu.Unlock()
+	// A renewal that fails, a look at why, and the next look, before which the first one has been understood.
+	api.requested(t, 3)
+	if c.IsLeading() || c.Leader() != "usurper" {
+		t.Errorf("another one leads; leading: %t, leader %q", c.IsLeading(), c.Leader())
+	}
 	await(t, "the end of the term", term.Done())
 	c.term()
 }

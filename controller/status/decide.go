@@ -36,6 +36,7 @@ type memory struct {
 	uid   types.UID
 	held  []address // what its status had to say when it was last ours; empty if we had nothing to say
 	tried time.Time // when we last tried to write its status as it has to be; zero if not yet
+	wrote bool      // that this was done
 	left  time.Time // since when it is not ours
 }
 
@@ -46,6 +47,8 @@ type task struct {
 	ours bool      // whether the Ingress is; if not, it must not become so in between
 	want []address // nil to clear
 	only []address // if not nil, no other status than this may be replaced
+
+	disputed bool // we wrote it before, and somebody else did since
 }
 
 // decide says which statuses to write now, and when to look again if nothing happens before. The Ingresses are those
@@ -73,13 +76,13 @@ func (t *term) decide(now time.Time, ingresses []*networkingv1.Ingress, publishe
 		m := t.recall(before, name, ing.UID)
 		t.ours[name] = m
 		if news {
-			m.tried = time.Time{}
+			m.tried, m.wrote = time.Time{}, false
 		}
 		switch {
 		case len(addresses) > 0:
 			m.held = addresses
 			if !same(published(name), addresses) {
-				plan(m, task{name: name, uid: m.uid, ours: true, want: addresses}, m.due())
+				plan(m, task{name: name, uid: m.uid, ours: true, want: addresses, disputed: m.wrote}, m.due())
 			}
 		case m.isStillOn(published(name)):
 			plan(m, task{name: name, uid: m.uid, ours: true, only: m.held}, m.due())
@@ -116,6 +119,8 @@ func (t *term) recall(before map[cluster.Name]*memory, name cluster.Name, uid ty
 func (t *term) did(work task) {
 	if !work.ours {
 		delete(t.former, work.name)
+	} else if m := t.ours[work.name]; m != nil {
+		m.wrote = true
 	}
 }
 

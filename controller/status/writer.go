@@ -21,6 +21,7 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/util/flowcontrol"
@@ -50,7 +51,7 @@ const LeastInterval = 5 * time.Second
 // controller is ready.
 type Options struct {
 	Addresses []string     // --publish-status-address: IP addresses and host names; excludes Service
-	Service   cluster.Name // --publish-service
+	Service   cluster.Name // --publish-service; Snapshots must have it with its status and external addresses
 
 	NodeInternalIP bool         // --report-node-internal-ip-address: of nodes, internal addresses even if they have external ones
 	Pod            cluster.Name // we; its labels are those of all replicas
@@ -90,6 +91,9 @@ const (
 	// longestClear is for the end, when the grace of the pod runs out.
 	longestClear = 30 * time.Second
 )
+
+// persistent is for conflicts: ten tries within a second or so find a gap between the writes of others.
+var persistent = wait.Backoff{Steps: 10, Duration: 10 * time.Millisecond, Factor: 1.5, Jitter: 0.5}
 
 // New makes a Writer for the API server of a configuration. Nothing is asked before Run.
 func New(config *rest.Config, c Cluster, o Options) (*Writer, error) {
@@ -153,14 +157,20 @@ func (w *Writer) pass(ctx context.Context, t *term) time.Time {
 		return s.Now.Add(LeastInterval)
 	}
 	if said := fmt.Sprint(texts(addresses)); said != w.said {
-		w.options.Log.Info("addresses for the status of Ingresses", "addresses", texts(addresses))
+		w.options.Log.Info("this is what the status of Ingresses is to say", "addresses", said)
 		w.said = said
 	}
 	w.addresses = addresses
 	tasks, next := t.decide(s.Now, w.ours(s), w.cluster.Published, addresses)
 	done, failed := w.write(ctx, tasks)
+	var disputed []string
 	for _, task := range done {
-		t.did(task)
+		if t.did(task); task.disputed {
+			disputed = append(disputed, task.name.String())
+		}
+	}
+	if len(disputed) > 0 {
+		w.options.Log.Warn("somebody else writes the status of Ingresses that are ours, too", "ingresses", len(disputed), "one", disputed[0])
 	}
 	if failed > 0 && len(done) == 0 {
 		next = later(next, s.Now.Add(again)) // the API server has troubles of its own
@@ -237,7 +247,7 @@ func (w *Writer) update(ctx context.Context, t task) (changed bool, err error) {
 		return false, fmt.Errorf("write the status of Ingress %s: %w", t.name, err)
 	}
 	ingresses := w.client.NetworkingV1().Ingresses(t.name.Namespace)
-	err = retry.RetryOnConflict(retry.DefaultBackoff, func() error {
+	err = retry.RetryOnConflict(persistent, func() error {
 		ing, err := ingresses.Get(ctx, t.name.Name, metav1.GetOptions{})
 		if err != nil || !t.fits(ing, w.cluster.Ours(ing)) {
 			return err

@@ -289,6 +289,29 @@ func TestFailuresAreTriedAgain(t *testing.T) {
 	}
 }
 
+// An Ingress that goes to a controller that says the same loses its status once at most.
+func TestHandedOverOnce(t *testing.T) {
+	api := newAPIServer(t)
+	api.put(ingress(web, "nginx"))
+	w, term := newWriter(t, api, Options{Addresses: []string{"203.0.113.1"}}), newTerm()
+	w.pass(t.Context(), term)
+	api.put(ingress(web, "other"))
+	w.pass(t.Context(), term)
+	if !api.says(web, before...)() {
+		t.Error("the status was cleared before anybody could write over it")
+	}
+	term.former[web].left = time.Now().Add(-handover)
+	term.former[web].tried = term.former[web].left
+	w.pass(t.Context(), term)
+	if !api.says(web)() {
+		t.Error("the status was not cleared")
+	}
+	api.say(web, before...)
+	if next := w.pass(t.Context(), term); len(term.former) > 0 || api.writes != 2 {
+		t.Errorf("%d writes, want 2; looks again in %v", api.writes, time.Until(next))
+	}
+}
+
 func TestClear(t *testing.T) {
 	stopped := pod("sluice-2", "b", "1")
 	stopped.Status.Phase = corev1.PodFailed

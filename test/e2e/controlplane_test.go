@@ -75,6 +75,19 @@ func TestTheControlPlaneStartsAndIsReachableFromOutside(t *testing.T) {
 
 func TestNothingIsLeftOfAControlPlaneThatIsKilled(t *testing.T) { start(t).endedBy(t, syscall.SIGKILL) }
 
+func TestServicesAndNamesCanBeLeftToOthers(t *testing.T) {
+	s := start(t, "-services=false", "-dns=false")
+	defer s.endedBy(t, syscall.SIGINT)
+	const listening = `ss --numeric --listening --tcp --udp --no-header`
+	output, err := exec.Command("ip", append([]string{"netns", "exec", s.netns}, strings.Fields(listening)...)...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("ss: %v: %s", err, output)
+	}
+	if !bytes.Contains(output, []byte("127.0.0.1:2379")) || bytes.Contains(output, []byte("10.96.")) {
+		t.Errorf("these listen:\n%s", output)
+	}
+}
+
 // endedBy sends a signal and wants all to be gone then.
 func (s *started) endedBy(t *testing.T, signal syscall.Signal) {
 	t.Helper()

@@ -300,6 +300,7 @@ func (c cluster) endpoint(address string) *discoveryv1.Endpoint {
 func TestADeletedPodTerminatesInTheSliceDuringItsGracePeriod(t *testing.T) {
 	c := newCluster(t)
 	suite.Apply(t, c.namespace, echo)
+	c.waitReady(3)
 	c.patch("echo", `{"spec": {"template": {"spec": {"containers": [{"name": "echo", "env": [{"name": "LINGER", "value": "1h"}]}]}}}}`)
 	c.waitGeneration()
 	address := c.waitReady(3)[0]

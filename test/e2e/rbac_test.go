@@ -5,11 +5,9 @@ package e2e_test
 import (
 	"testing"
 
-	authenticationv1 "k8s.io/api/authentication/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/rest"
 
 	"github.com/sluice-ingress/sluice/test/e2e/suite"
 )
@@ -21,7 +19,10 @@ apiVersion: v1
 kind: ServiceAccount
 metadata: {name: reader}
 `)
-	reader := c.account("reader")
+	reader, err := kubernetes.NewForConfig(suite.ConfigFor(t, c.namespace, "reader"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	list := func() error {
 		_, err := reader.NetworkingV1().Ingresses(c.namespace).List(t.Context(), metav1.ListOptions{})
 		return err
@@ -49,21 +50,4 @@ subjects: [{kind: ServiceAccount, name: reader}]
 	if _, err := reader.NetworkingV1().Ingresses("default").List(t.Context(), metav1.ListOptions{}); !apierrors.IsForbidden(err) {
 		t.Errorf("another namespace: %v, want forbidden", err)
 	}
-}
-
-// account is a client with a token of a service account.
-func (c cluster) account(name string) *kubernetes.Clientset {
-	c.Helper()
-	accounts := suite.Client(c).CoreV1().ServiceAccounts(c.namespace)
-	request, err := accounts.CreateToken(c.Context(), name, &authenticationv1.TokenRequest{}, metav1.CreateOptions{})
-	if err != nil {
-		c.Fatal(err)
-	}
-	config := rest.AnonymousClientConfig(suite.Config(c))
-	config.BearerToken = request.Status.Token
-	client, err := kubernetes.NewForConfig(config)
-	if err != nil {
-		c.Fatal(err)
-	}
-	return client
 }

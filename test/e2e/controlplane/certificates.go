@@ -109,6 +109,7 @@ func (c *Cluster) writeSecrets() error {
 	}
 	for name, text := range map[string][]byte{
 		"ca.crt": a.pem(), "server.crt": server.certificate, "server.key": server.key, "accounts.key": accountsKey,
+		"audit.yaml": []byte(auditPolicy),
 	} {
 		if err := writeFile(c.path("pki", name), text); err != nil {
 			return err

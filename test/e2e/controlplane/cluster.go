@@ -27,6 +27,8 @@ type Cluster struct {
 	Programs string // the directory that test/e2e/build prints
 	Images   string // the table of the node agents
 	Nodes    int
+	Services bool                    // Services answer at their addresses, and load balancers get one
+	Names    bool                    // there is a name server
 	Port     int                     // of the API server
 	Forward  map[string]net.Listener // from outside the namespace, by address within
 	Log      *slog.Logger
@@ -34,6 +36,9 @@ type Cluster struct {
 
 // Kubeconfig is a file with all rights. It is good inside the namespace and, by a listener at Port, outside.
 func (c *Cluster) Kubeconfig() string { return c.path("kubeconfig") }
+
+// Audit is the file of requests to the API server by service accounts.
+func (c *Cluster) Audit() string { return c.path("logs", AuditLog) }
 
 func (c *Cluster) path(names ...string) string {
 	return filepath.Join(append([]string{c.Dir}, names...)...)

@@ -7,6 +7,7 @@ const (
 	podRange        = "10.244.0.0/16" // all of it is local, so that anybody may answer for an address of it
 	serviceRange    = "10.96.0.0/12"  // so is this
 	machineRange    = "10.0.0.0/24"
+	balancerRange   = "10.0.1.0/24" // load balancers
 	serverAddress   = "10.0.0.1"
 	serverClusterIP = "10.96.0.1" // the Service default/kubernetes; the API server really listens there
 	nameServer      = "10.96.0.10"
@@ -20,14 +21,15 @@ type component struct {
 	name    string
 	program string
 	args    []string
+	mounts  bool // it mounts what is gone with it
 }
 
 func (c *Cluster) etcd() component {
-	return component{"etcd", "component", []string{"etcd", "-dir", c.path("etcd"), "-listen", etcd}}
+	return component{name: "etcd", program: "component", args: []string{"etcd", "-dir", c.path("etcd"), "-listen", etcd}}
 }
 
 func (c *Cluster) apiServer() component {
-	return component{"kube-apiserver", "component", []string{
+	return component{name: "kube-apiserver", program: "component", args: []string{
 		"kube-apiserver",
 		"--etcd-servers=" + etcd,
 		"--bind-address=0.0.0.0",
@@ -43,12 +45,15 @@ func (c *Cluster) apiServer() component {
 		"--service-account-issuer=https://kubernetes.default.svc.cluster.local",
 		"--service-account-signing-key-file=" + c.path("pki", "accounts.key"),
 		"--service-account-key-file=" + c.path("pki", "accounts.key"),
+		"--audit-policy-file=" + c.path("pki", "audit.yaml"),
+		"--audit-log-path=" + c.Audit(),
+		"--audit-log-maxsize=100", "--audit-log-maxbackup=1", // megabytes
 	}}
 }
 
 func (c *Cluster) controllerManager() component {
 	config := c.path("pki", "kube-controller-manager.kubeconfig")
-	return component{"kube-controller-manager", "component", []string{
+	return component{name: "kube-controller-manager", program: "component", args: []string{
 		"kube-controller-manager",
 		"--kubeconfig=" + config, "--authentication-kubeconfig=" + config, "--authorization-kubeconfig=" + config,
 		"--bind-address=127.0.0.1",
@@ -62,7 +67,7 @@ func (c *Cluster) controllerManager() component {
 
 func (c *Cluster) scheduler() component {
 	config := c.path("pki", "kube-scheduler.kubeconfig")
-	return component{"kube-scheduler", "component", []string{
+	return component{name: "kube-scheduler", program: "component", args: []string{
 		"kube-scheduler",
 		"--kubeconfig=" + config, "--authentication-kubeconfig=" + config, "--authorization-kubeconfig=" + config,
 		"--bind-address=127.0.0.1",
@@ -74,7 +79,7 @@ func (c *Cluster) scheduler() component {
 // node is the agent of a node. Its pods have the addresses 10.244.N.0/24 for node-N.
 func (c *Cluster) node(n int) component {
 	name := nodeName(n)
-	return component{name, "node", []string{
+	return component{name: name, program: "node", args: []string{
 		"-name", name,
 		"-kubeconfig", c.path("pki", name+".kubeconfig"),
 		"-images", c.Images,
@@ -84,7 +89,19 @@ func (c *Cluster) node(n int) component {
 		"-pods", fmt.Sprintf("10.244.%d.0/24", 1+n),
 		"-api", fmt.Sprintf("%s:%d", serverClusterIP, c.Port),
 		"-dns", nameServer,
-	}}
+	}, mounts: true}
+}
+
+// services makes the addresses of Services answer, and names of them be found.
+func (c *Cluster) services() component {
+	args := []string{"-kubeconfig", c.Kubeconfig()}
+	if c.Services {
+		args = append(args, "-forward", "-balancers", balancerRange)
+	}
+	if c.Names {
+		args = append(args, "-names", nameServer)
+	}
+	return component{name: "services", program: "services", args: args}
 }
 
 // servers are what all others need to start.
@@ -94,6 +111,9 @@ func (c *Cluster) clients() []component {
 	all := []component{c.controllerManager(), c.scheduler()}
 	for n := range c.Nodes {
 		all = append(all, c.node(n))
+	}
+	if c.Services || c.Names {
+		all = append(all, c.services())
 	}
 	return all
 }

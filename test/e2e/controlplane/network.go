@@ -65,7 +65,7 @@ func layNetwork() error {
 		return errors.Join(err, errors.New("this is not a network namespace of its own"))
 	}
 	commands := []string{"link set lo up"}
-	for _, local := range []string{podRange, serviceRange, machineRange} {
+	for _, local := range []string{podRange, serviceRange, machineRange, balancerRange} {
 		commands = append(commands, fmt.Sprintf("route add local %s dev lo", local))
 	}
 	cmd := exec.Command("ip", "-batch", "-")

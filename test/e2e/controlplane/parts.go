@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,8 +13,11 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/sluice-ingress/sluice/test/e2e/logfile"
 )
 
 // parts are the processes of a cluster.
@@ -27,6 +31,7 @@ type parts struct {
 
 type part struct {
 	command  *exec.Cmd
+	log      io.Closer
 	ended    chan struct{}
 	expected bool // guarded by the mutex of parts
 }
@@ -47,26 +52,29 @@ func (p *parts) start(name string) error {
 	if p.running[name] != nil {
 		return fmt.Errorf("%s runs already", name)
 	}
-	log, err := os.OpenFile(p.cluster.path("logs", name+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	log, err := logfile.Open(p.cluster.path("logs", name+".log"))
 	if err != nil {
 		return err
 	}
-	defer log.Close()
 	command := exec.Command(filepath.Join(p.cluster.Programs, all[at].program), all[at].args...)
 	command.Stdout, command.Stderr = log, log
+	command.WaitDelay = time.Second // if something that it started still has its output
 	// In a group of its own, as Ctrl-C is not for it.
 	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
-	if err := command.Start(); err != nil {
-		return fmt.Errorf("start %s: %w", name, err)
+	if all[at].mounts {
+		command.SysProcAttr.Unshareflags = syscall.CLONE_NEWNS
 	}
-	started := &part{command: command, ended: make(chan struct{})}
+	if err := command.Start(); err != nil {
+		return errors.Join(fmt.Errorf("start %s: %w", name, err), log.Close())
+	}
+	started := &part{command: command, log: log, ended: make(chan struct{})}
 	p.running[name] = started
 	go p.watch(name, started)
 	return nil
 }
 
 func (p *parts) watch(name string, of *part) {
-	err := of.command.Wait()
+	err := errors.Join(of.command.Wait(), of.log.Close())
 	p.mu.Lock()
 	expected := of.expected
 	delete(p.running, name)

@@ -2,13 +2,10 @@ package node
 
 import (
 	"context"
-	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
-	"syscall"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -101,7 +98,11 @@ func (c *container) wait(reason, message string) {
 func (c *container) runOnce() (code int, err error) {
 	p := &process{container: c, ended: make(chan struct{})}
 	if err := p.start(); err != nil {
-		c.pod.change(func() { c.wait("CreateContainerError", err.Error()) })
+		reason := "CreateContainerError"
+		if errors.Is(err, errRoot) {
+			reason = "CreateContainerConfigError"
+		}
+		c.pod.change(func() { c.wait(reason, err.Error()) })
 		return 128, err
 	}
 	started := metav1.Now()
@@ -139,53 +140,11 @@ func (c *container) runOnce() (code int, err error) {
 	return code, nil
 }
 
-// process is one run of a container.
-type process struct {
-	container *container
-	command   *exec.Cmd
-	env       []string
-	ended     chan struct{}
-}
-
-// start asks for a process that is the first of new mount and PID namespaces, so that nothing of it outlives it.
-func (p *process) start() error {
-	c := p.container
-	spec, err := c.box()
-	if err != nil {
-		return err
-	}
-	p.env = spec.Env
-	input, err := c.writeSpec(spec)
-	if err != nil {
-		return err
-	}
-	defer input.Close()
-	name := fmt.Sprintf("%s_%s_%s.log", c.pod.object.Namespace, c.pod.object.Name, c.spec.Name)
-	output, err := os.OpenFile(filepath.Join(c.pod.agent.Logs, name), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
-	if err != nil {
-		return err
-	}
-	defer output.Close()
-	p.command = exec.Command(c.pod.agent.Container)
-	p.command.Stdout, p.command.Stderr, p.command.ExtraFiles = output, output, []*os.File{input}
-	p.command.SysProcAttr = &syscall.SysProcAttr{
-		Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWPID, Pdeathsig: syscall.SIGKILL, Setsid: true,
-	}
-	if err := c.pod.agent.thread.in(c.pod.network, p.command.Start); err != nil {
-		return err
-	}
-	go func() {
-		_ = p.command.Wait() // its code is read from the state
-		close(p.ended)
-	}()
-	return nil
-}
-
 // box says what the process is.
 func (c *container) box() (box.Spec, error) {
-	image, is := c.pod.agent.Images.find(c.spec.Image)
-	if !is {
-		return box.Spec{}, fmt.Errorf("no process is known for image %s", c.spec.Image)
+	image, err := c.pod.agent.Images.find(c.spec.Image)
+	if err != nil {
+		return box.Spec{}, err
 	}
 	environment, err := c.pod.environment(c.pod.stopping, c.spec, image.Env)
 	if err != nil {
@@ -196,17 +155,13 @@ func (c *container) box() (box.Spec, error) {
 	if err != nil {
 		return box.Spec{}, err
 	}
-	user, err := c.user(image.User)
-	if err != nil {
-		return box.Spec{}, err
-	}
 	scratch := filepath.Join(c.pod.dir, "scratch", c.spec.Name)
 	if err := os.MkdirAll(scratch, 0o755); err != nil {
 		return box.Spec{}, err
 	}
 	spec := box.Spec{
-		Root: image.Root, Scratch: scratch, Mounts: mounts, Env: list(environment), User: user, Dir: image.Dir,
-		Command: command(image, c.spec, known),
+		Root: image.Root, Scratch: scratch, Hidden: c.pod.agent.Dir, Mounts: mounts, Env: list(environment), Dir: image.Dir,
+		Command: command(image, c.spec, known), Hostname: c.pod.hostname(),
 	}
 	if spec.Root == "" {
 		spec.Root = "/"
@@ -214,11 +169,7 @@ func (c *container) box() (box.Spec, error) {
 	if c.spec.WorkingDir != "" {
 		spec.Dir = c.spec.WorkingDir
 	}
-	if s := c.spec.SecurityContext; s != nil {
-		spec.ReadOnly = s.ReadOnlyRootFilesystem != nil && *s.ReadOnlyRootFilesystem
-		spec.Confined = s.AllowPrivilegeEscalation != nil && !*s.AllowPrivilegeEscalation
-	}
-	return spec, nil
+	return spec, c.secure(&spec, image)
 }
 
 // command is the image's, unless the container has its own.
@@ -238,79 +189,4 @@ func command(image Image, c *corev1.Container, known func(string) string) []stri
 	default:
 		return append(image.Entrypoint[:len(image.Entrypoint):len(image.Entrypoint)], image.Args...)
 	}
-}
-
-// user is the container's, else the pod's, else the image's.
-func (c *container) user(image string) (*box.User, error) {
-	var user box.User
-	if image != "" {
-		parsed, err := box.ParseUser(image)
-		if err != nil {
-			return nil, err
-		}
-		user = *parsed
-	}
-	take := func(id, group *int64) {
-		if id != nil {
-			user.ID = int(*id)
-		}
-		if group != nil {
-			user.Group = int(*group)
-		}
-	}
-	if s := c.pod.object.Spec.SecurityContext; s != nil {
-		take(s.RunAsUser, s.RunAsGroup)
-		if s.FSGroup != nil {
-			user.Groups = append(user.Groups, int(*s.FSGroup))
-		}
-		for _, group := range s.SupplementalGroups {
-			user.Groups = append(user.Groups, int(group))
-		}
-	}
-	if s := c.spec.SecurityContext; s != nil {
-		take(s.RunAsUser, s.RunAsGroup)
-	}
-	if user.ID == 0 && user.Group == 0 {
-		return nil, nil // root keeps what it has
-	}
-	return &user, nil
-}
-
-// writeSpec makes the file that the process reads its spec from.
-func (c *container) writeSpec(spec box.Spec) (*os.File, error) {
-	text, err := json.Marshal(spec)
-	if err != nil {
-		return nil, err
-	}
-	name := filepath.Join(c.pod.dir, "scratch", c.spec.Name+".json")
-	if err := os.WriteFile(name, text, 0o600); err != nil {
-		return nil, err
-	}
-	return os.Open(name)
-}
-
-// stop ends the process: its hook, a signal, and when the context ends without asking.
-func (p *process) stop(ctx context.Context) {
-	p.beforeStop(ctx)
-	signal := syscall.SIGTERM
-	if l := p.container.spec.Lifecycle; l != nil && l.StopSignal != nil && strings.HasSuffix(string(*l.StopSignal), "QUIT") {
-		signal = syscall.SIGQUIT
-	}
-	_ = p.command.Process.Signal(signal) // fails if it has ended by itself
-	select {
-	case <-p.ended:
-		return
-	case <-ctx.Done():
-	}
-	_ = p.command.Process.Kill()
-	<-p.ended
-}
-
-// exitCode is as shells tell it: 128 and the signal's number for who was killed.
-func (p *process) exitCode() int {
-	status := p.command.ProcessState.Sys().(syscall.WaitStatus)
-	if status.Signaled() {
-		return 128 + int(status.Signal())
-	}
-	return status.ExitStatus()
 }

@@ -17,7 +17,7 @@ import (
 func (p *pod) environment(ctx context.Context, c *corev1.Container, image []string) (map[string]string, error) {
 	all := map[string]string{
 		"PATH":     "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-		"HOSTNAME": p.object.Name,
+		"HOSTNAME": p.hostname(),
 	}
 	for _, e := range image {
 		name, value := cut(e)
@@ -112,7 +112,10 @@ func (p *pod) field(path string) (string, error) {
 	case "status.podIP", "status.podIPs":
 		return p.address.String(), nil
 	default:
-		return fieldpath.ExtractFieldPathAsString(p.object, path)
+		p.mu.Lock()
+		latest := p.latest
+		p.mu.Unlock()
+		return fieldpath.ExtractFieldPathAsString(latest, path)
 	}
 }
 

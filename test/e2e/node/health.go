@@ -8,9 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"os/exec"
 	"strconv"
-	"syscall"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -110,7 +108,7 @@ func (p *process) act(ctx context.Context, get *corev1.HTTPGetAction, dial *core
 		}
 		return connection.Close()
 	case run != nil:
-		return p.run(ctx, run.Command)
+		return p.join(ctx, run.Command)
 	default:
 		return errors.New("the node agent does not know this kind of probe")
 	}
@@ -177,19 +175,6 @@ func (p *process) address(host string, port intstr.IntOrString) (string, error) 
 		return "", fmt.Errorf("no port is called %s", port.String())
 	}
 	return net.JoinHostPort(host, strconv.Itoa(number)), nil
-}
-
-// run runs a command where the process is, with its environment.
-func (p *process) run(ctx context.Context, command []string) error {
-	inside := append([]string{"--target", strconv.Itoa(p.command.Process.Pid), "--mount", "--pid", "--net", "--root", "--wd", "--"}, command...)
-	cmd := exec.CommandContext(ctx, "nsenter", inside...)
-	cmd.Env = p.env
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	cmd.WaitDelay = time.Second
-	if err := p.container.pod.agent.thread.in(nil, cmd.Start); err != nil {
-		return err
-	}
-	return cmd.Wait()
 }
 
 // beforeStop runs the hook, whatever comes of it.

@@ -12,12 +12,14 @@ import (
 // Image is the process that stands for an image. As in an image, a container's command replaces the
 // entrypoint and its args the arguments.
 type Image struct {
-	Root       string   `json:"root"` // the directory with its files; those of this machine when empty
+	Root       string   `json:"root"` // the directory with its files, or $NAME of the environment; those of this machine when empty
 	Entrypoint []string `json:"entrypoint"`
 	Args       []string `json:"args"`
 	Env        []string `json:"env"`  // NAME=VALUE
 	Dir        string   `json:"dir"`  // working directory
 	User       string   `json:"user"` // numbers: ID or ID:GROUP; root when empty
+
+	unset string // a variable that it cannot do without
 }
 
 // Images are by name, with a tag or for all tags.
@@ -38,7 +40,13 @@ func ReadImages(file string) (Images, error) {
 		return nil, err
 	}
 	for name, image := range images {
-		image.Root = from(dir, image.Root)
+		image.Root = from(dir, os.Expand(image.Root, func(variable string) string {
+			value := os.Getenv(variable)
+			if value == "" {
+				image.unset = variable
+			}
+			return value
+		}))
 		if len(image.Entrypoint) > 0 {
 			image.Entrypoint[0] = from(dir, image.Entrypoint[0])
 		}
@@ -55,7 +63,19 @@ func from(dir, path string) string {
 }
 
 // find looks for the name as written, then without digest, then without tag.
-func (i Images) find(name string) (Image, bool) {
+func (i Images) find(name string) (Image, error) {
+	image, is := i.lookUp(name)
+	switch {
+	case !is:
+		return image, fmt.Errorf("no process is known for image %s", name)
+	case image.unset != "":
+		return image, fmt.Errorf("no files are known for image %s: %s is not set", name, image.unset)
+	default:
+		return image, nil
+	}
+}
+
+func (i Images) lookUp(name string) (Image, bool) {
 	if image, is := i[name]; is {
 		return image, true
 	}

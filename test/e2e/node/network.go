@@ -116,7 +116,7 @@ const gateway = "169.254.1.1"
 
 // connect joins a pod's network to the agent's: the address is reached by a route of its own, which wins
 // over the whole range being local.
-func (t *thread) connect(network *os.File, address, node netip.Addr) error {
+func (t *thread) connect(network *os.File, address, node netip.Addr, sysctls map[string]string) error {
 	link := linkName(address)
 	if _, err := net.InterfaceByName(link); err == nil { // of an agent that was killed
 		if err := ip("link del " + link); err != nil {
@@ -135,9 +135,10 @@ func (t *thread) connect(network *os.File, address, node netip.Addr) error {
 		return err
 	}
 	return t.in(network, func() error {
-		// As container engines do: no right is needed for low ports.
-		if err := os.WriteFile("/proc/sys/net/ipv4/ip_unprivileged_port_start", []byte("0"), 0); err != nil {
-			return err
+		for file, value := range sysctls {
+			if err := os.WriteFile(file, []byte(value), 0); err != nil {
+				return fmt.Errorf("sysctl: %w", err)
+			}
 		}
 		return ip(
 			"link set lo up",

@@ -40,7 +40,9 @@ func TestAddressesRestAsLongAsPossible(t *testing.T) {
 
 func TestImagesAreFoundWithAndWithoutTag(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "images.yaml")
-	text := "example/echo: {entrypoint: [./echo]}\nexample/echo:old: {entrypoint: [/old]}\n'registry:5000/echo': {root: ../root}\n"
+	text := "example/echo: {entrypoint: [./echo]}\nexample/echo:old: {entrypoint: [/old]}\n'registry:5000/echo': {root: ../root}\n" +
+		"set: {root: $SLUICE_E2E_TEST_ROOT/files}\nunset: {root: $SLUICE_E2E_TEST_UNSET}\n"
+	t.Setenv("SLUICE_E2E_TEST_ROOT", "/image")
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -51,14 +53,16 @@ func TestImagesAreFoundWithAndWithoutTag(t *testing.T) {
 	here := filepath.Dir(file)
 	for name, want := range map[string]string{
 		"example/echo": here + "/echo", "example/echo:1.0@sha256:abc": here + "/echo", "example/echo:old": "/old",
-		"registry:5000/echo": filepath.Dir(here) + "/root", "registry:5000/echo:1": filepath.Dir(here) + "/root", "registry": "none",
+		"registry:5000/echo": filepath.Dir(here) + "/root", "registry:5000/echo:1": filepath.Dir(here) + "/root", "set": "/image/files",
+		"registry": "no process is known for image registry", "unset:1": "no files are known for image unset:1: SLUICE_E2E_TEST_UNSET is not set",
 	} {
-		got := "none"
-		if image, is := images.find(name); is {
-			got = image.Root
-			if len(image.Entrypoint) > 0 {
-				got = image.Entrypoint[0]
-			}
+		image, err := images.find(name)
+		got := image.Root
+		switch {
+		case err != nil:
+			got = err.Error()
+		case len(image.Entrypoint) > 0:
+			got = image.Entrypoint[0]
 		}
 		if got != want {
 			t.Errorf("%s is %s, want %s", name, got, want)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -13,11 +14,13 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sys/unix"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
+	volume "k8s.io/kubernetes/pkg/volume/util"
 )
 
 // pod is one from when it is first seen until the API has forgotten it.
@@ -28,6 +31,10 @@ type pod struct {
 	address netip.Addr
 	network *os.File // nil for the node's own
 	log     *slog.Logger
+
+	memory map[string]bool                  // directories that are memory
+	tokens map[string]volume.FileProjection // by path
+	stale  chan struct{}                    // volumes may be out of date
 
 	agentRuns context.Context
 	stopping  context.Context // ends when the pod shall
@@ -51,6 +58,7 @@ func newPod(ctx context.Context, a *Agent, object *corev1.Pod) *pod {
 		agent: a, object: object, dir: a.podDir(object), agentRuns: ctx,
 		log:     a.Log.With("pod", object.Namespace+"/"+object.Name),
 		started: metav1.Now(), conditions: map[corev1.PodConditionType]corev1.PodCondition{}, changed: make(chan struct{}, 1),
+		memory: map[string]bool{}, tokens: map[string]volume.FileProjection{}, stale: make(chan struct{}, 1),
 	}
 	p.living, p.kill = context.WithCancel(ctx)
 	p.stopping, p.stop = context.WithCancel(p.living)
@@ -66,7 +74,12 @@ func newPod(ctx context.Context, a *Agent, object *corev1.Pod) *pod {
 
 // see takes in what the API says now. Only deletion, with whatever grace, changes what a running pod does.
 func (p *pod) see(object *corev1.Pod) {
-	p.change(func() { p.latest = object })
+	p.change(func() {
+		if p.latest != nil && !(maps.Equal(p.latest.Labels, object.Labels) && maps.Equal(p.latest.Annotations, object.Annotations)) {
+			p.setStale()
+		}
+		p.latest = object
+	})
 	if object.DeletionTimestamp == nil {
 		return
 	}
@@ -118,6 +131,17 @@ func (p *pod) live() error {
 	if err := retry(p.stopping, p.log, "start", prepared); err != nil {
 		return err
 	}
+	var refreshing sync.WaitGroup
+	defer refreshing.Wait()
+	fresh, end := context.WithCancel(p.living)
+	defer end()
+	refreshing.Go(func() { p.keepFresh(fresh) })
+	p.runContainers()
+	return nil
+}
+
+// runContainers returns when none runs any more.
+func (p *pod) runContainers() {
 	var running sync.WaitGroup
 	defer running.Wait()
 	for _, c := range p.inits {
@@ -127,13 +151,12 @@ func (p *pod) live() error {
 		}
 		c.run()
 		if p.stopping.Err() != nil || !c.succeeded() {
-			return nil
+			return
 		}
 	}
 	for _, c := range p.containers {
 		running.Go(c.run)
 	}
-	return nil
 }
 
 // prepare may be called again after it failed.
@@ -144,7 +167,33 @@ func (p *pod) prepare(ctx context.Context) error {
 	if err := p.joinNetwork(); err != nil {
 		return err
 	}
+	if err := writeFile(filepath.Join(p.dir, "hosts"), []byte(p.hosts())); err != nil {
+		return err
+	}
 	return p.makeVolumes(ctx)
+}
+
+// hostname is what the pod's processes are told.
+func (p *pod) hostname() string {
+	switch {
+	case p.object.Spec.HostNetwork:
+		return p.agent.Name
+	case p.object.Spec.Hostname != "":
+		return p.object.Spec.Hostname
+	default:
+		return p.object.Name[:min(len(p.object.Name), longestHostname)]
+	}
+}
+
+const longestHostname = 63
+
+// hosts is what the pod's processes find in /etc/hosts.
+func (p *pod) hosts() string {
+	text := fmt.Sprintf("127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n%s\t%s\n", p.address, p.hostname())
+	for _, alias := range p.object.Spec.HostAliases {
+		text += fmt.Sprintf("%s\t%s\n", alias.IP, strings.Join(alias.Hostnames, "\t"))
+	}
+	return text
 }
 
 func (p *pod) joinNetwork() error {
@@ -162,13 +211,17 @@ func (p *pod) joinNetwork() error {
 	if err := writeFile(filepath.Join(p.dir, "resolv.conf"), []byte(resolver)); err != nil {
 		return err
 	}
+	sysctls, err := p.sysctls()
+	if err != nil {
+		return err
+	}
 	address, err := p.agent.addresses.take()
 	if err != nil {
 		return err
 	}
 	network, err := p.agent.thread.newNetwork()
 	if err == nil {
-		err = p.agent.thread.connect(network, address, p.agent.IP)
+		err = p.agent.thread.connect(network, address, p.agent.IP, sysctls)
 	}
 	if err != nil {
 		p.agent.addresses.giveBack(address)
@@ -186,6 +239,11 @@ func (p *pod) cleanUp() {
 			p.log.Error("cannot take the network down", "error", err)
 		}
 		p.agent.addresses.giveBack(p.address)
+	}
+	for dir := range p.memory {
+		if err := unix.Unmount(dir, unix.MNT_DETACH); err != nil {
+			p.log.Error("cannot unmount a volume", "error", err)
+		}
 	}
 	if err := os.RemoveAll(p.dir); err != nil {
 		p.log.Error("cannot remove the pod's files", "error", err)

@@ -23,41 +23,113 @@ import (
 )
 
 // Main runs the tests of a package. Without KUBECONFIG this process becomes a control plane, which runs this test binary
-// again inside its network namespace; that starts here anew, with KUBECONFIG set.
-func Main(m *testing.M) {
+// again inside its network namespace; that starts here anew, with KUBECONFIG set. The options are only for the former.
+func Main(m *testing.M, options ...Option) {
 	if os.Getenv("KUBECONFIG") != "" {
-		os.Exit(m.Run())
+		code := m.Run()
+		if err := uninstall(); err != nil {
+			fmt.Fprintln(os.Stderr, "e2e:", err)
+			code = 1
+		}
+		os.Exit(code)
 	}
-	if err := becomeControlPlane(); err != nil {
+	if err := becomeControlPlane(options); err != nil {
 		fmt.Fprintln(os.Stderr, "e2e:", err)
 		os.Exit(1)
 	}
 }
 
-func becomeControlPlane() error {
+// Option changes the control plane that Main starts.
+type Option func(*setup) error
+
+// setup is how cmd/controlplane is started.
+type setup struct{ arguments, environment []string }
+
+// Arguments are for cmd/controlplane, as -services=false is; the last of several wins.
+func Arguments(words ...string) Option {
+	return func(s *setup) error {
+		s.arguments = append(s.arguments, words...)
+		return nil
+	}
+}
+
+// SluiceImage makes Sluice's image, so that pods can have it, unless SLUICE_IMAGE_ROOT says where its files are.
+func SluiceImage() Option {
+	return func(s *setup) error {
+		if os.Getenv(imageRoot) != "" {
+			return nil
+		}
+		repository, err := Repository()
+		if err != nil {
+			return err
+		}
+		build := exec.Command(filepath.Join(repository, "rootfs", "image"))
+		build.Stderr = os.Stderr
+		root, err := build.Output()
+		if err != nil {
+			return fmt.Errorf("make the image: %w", err)
+		}
+		s.environment = append(s.environment, imageRoot+"="+strings.TrimSpace(string(root)))
+		return nil
+	}
+}
+
+// imageRoot is the variable in images.yaml.
+const imageRoot = "SLUICE_IMAGE_ROOT"
+
+func becomeControlPlane(options []Option) error {
 	programs, err := Programs()
 	if err != nil {
 		return err
 	}
 	// Beside the programs: there is one for each package of tests, and it is there to look at after they failed.
 	dir := filepath.Join(programs, "run", strings.TrimSuffix(filepath.Base(os.Args[0]), ".test"))
-	args := append([]string{"controlplane", "-dir", dir, "-nodes", "2"}, os.Args...)
-	return syscall.Exec(filepath.Join(programs, "controlplane"), args, os.Environ())
+	s := setup{arguments: []string{"controlplane", "-dir", dir, "-nodes", "2"}, environment: os.Environ()}
+	for _, option := range options {
+		if err := option(&s); err != nil {
+			return err
+		}
+	}
+	return syscall.Exec(filepath.Join(programs, "controlplane"), append(s.arguments, os.Args...), s.environment)
 }
 
-// Programs builds those of test/e2e/cmd and returns the directory in which they are.
-func Programs() (string, error) {
+// Repository is the directory that this module is in, two above it.
+func Repository() (string, error) {
 	module, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}").Output()
 	if err != nil {
 		return "", fmt.Errorf("find the module of the tests: %w", err)
 	}
-	build := exec.Command(filepath.Join(strings.TrimSpace(string(module)), "build"))
+	return filepath.Dir(filepath.Dir(strings.TrimSpace(string(module)))), nil
+}
+
+// Programs builds those of test/e2e/cmd and returns the directory in which they are.
+func Programs() (string, error) {
+	repository, err := Repository()
+	if err != nil {
+		return "", err
+	}
+	build := exec.Command(filepath.Join(repository, "test", "e2e", "build"))
 	build.Stderr = os.Stderr
 	programs, err := build.Output()
 	if err != nil {
 		return "", fmt.Errorf("build the programs: %w", err)
 	}
 	return strings.TrimSpace(string(programs)), nil
+}
+
+// Binary builds a program of the repository's cmd, as sluice is, and returns its path.
+func Binary(t testing.TB, name string) string {
+	t.Helper()
+	repository, err := Repository()
+	if err != nil {
+		t.Fatal(err)
+	}
+	build := exec.Command("go", "build", "-o", "bin/", "./cmd/"+name)
+	build.Dir, build.Env = repository, append(os.Environ(), "CGO_ENABLED=0")
+	if output, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("build %s: %v\n%s", name, err, output)
+	}
+	return filepath.Join(repository, "bin", name)
 }
 
 // Config is of a user who may do everything.

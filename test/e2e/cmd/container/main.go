@@ -1,5 +1,5 @@
-// Command container becomes the process of a container, as package box describes. The node agent starts it as
-// the first process of new mount and PID namespaces, with the Spec on file descriptor 3.
+// Command container becomes the process of a container, as package box describes. The node agent starts it as the first
+// process of new mount, PID and UTS namespaces, or in those of a container that it joins.
 package main
 
 import (
@@ -12,18 +12,14 @@ import (
 
 func main() {
 	err := enter()
-	fmt.Fprintln(os.Stderr, "container:", err)
+	fmt.Fprint(os.NewFile(box.FailureFile, "failure"), err)
 	os.Exit(128)
 }
 
 func enter() error {
-	file := os.NewFile(3, "spec")
 	var spec box.Spec
-	if err := json.NewDecoder(file).Decode(&spec); err != nil {
+	if err := json.NewDecoder(os.NewFile(box.SpecFile, "spec")).Decode(&spec); err != nil {
 		return fmt.Errorf("read the spec: %w", err)
-	}
-	if err := file.Close(); err != nil {
-		return err
 	}
 	return spec.Enter()
 }

@@ -1,6 +1,6 @@
 // Command controlplane runs a Kubernetes without container engine until Ctrl-C, or while a command runs.
 //
-//	controlplane [-dir DIR] [-netns NAME] [-nodes N] [-images FILE] [-publish LISTEN=ADDRESS]... [COMMAND ARG...]
+//	controlplane [-dir DIR] [-netns NAME] [-nodes N] [-images FILE] [-services=false] [-dns=false] [-publish LISTEN=ADDRESS]... [COMMAND ARG...]
 //	controlplane -dir DIR kill|start COMPONENT      of a running one; COMPONENT: kube-apiserver, node-1, …
 //
 // Without a COMMAND it prints the path of the kubeconfig and "ready". A COMMAND runs in the network namespace with
@@ -60,6 +60,8 @@ func parse(args []string) (*options, error) {
 	flags.IntVar(&o.cluster.Nodes, "nodes", 1, "how many")
 	flags.StringVar(&o.cluster.Images, "images", filepath.Join(o.cluster.Programs, "../../test/e2e/images.yaml"), "which process stands for which image")
 	flags.Var(&o.publish, "publish", "LISTEN=ADDRESS: listen outside the namespace for an address inside; may be repeated")
+	flags.BoolVar(&o.cluster.Services, "services", true, "answer at the addresses of Services, and give addresses to load balancers")
+	flags.BoolVar(&o.cluster.Names, "dns", true, "run a name server for pods")
 	flags.IntVar(&o.cluster.Port, "port", 0, "port of the API server; any when 0")
 	flags.BoolVar(&o.inside, "inside", false, "for itself: this is the one inside the namespace")
 	if err := flags.Parse(args); err != nil {
@@ -114,7 +116,8 @@ func (o *options) runOutside(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	args := []string{"-inside", "-dir", dir, "-netns", o.netns, "-nodes", fmt.Sprint(o.cluster.Nodes), "-images", o.cluster.Images, "-port", fmt.Sprint(port)}
+	args := []string{"-inside", "-dir", dir, "-netns", o.netns, "-nodes", fmt.Sprint(o.cluster.Nodes), "-images", o.cluster.Images, "-port", fmt.Sprint(port),
+		fmt.Sprintf("-services=%t", o.cluster.Services), fmt.Sprintf("-dns=%t", o.cluster.Names)}
 	for _, p := range o.publish {
 		args = append(args, "-publish", p)
 	}

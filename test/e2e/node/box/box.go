@@ -10,13 +10,19 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
-	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
 )
 
-// Spec says what to run and what it sees. It is given to cmd/container as JSON on file descriptor 3.
+// These are the file descriptors that cmd/container is started with.
+const (
+	SpecFile    = 3 + iota // a Spec as JSON
+	FailureFile            // a pipe to which it writes why there is no command; it is closed when there is one
+	ProgramFile            // only of one that joins a container: itself
+)
+
+// Spec says what to run and what it sees.
 type Spec struct {
 	Root     string   // its files; "/" for this machine's
 	Scratch  string   // an empty directory, covered in this mount namespace only
@@ -25,8 +31,14 @@ type Spec struct {
 	Command  []string // found by the PATH of Env, below Root
 	Env      []string
 	Dir      string
-	User     *User // nil for root
-	Confined bool  // no program may gain rights
+	Hostname string
+	Hidden   string // a directory of this machine; mounts in it are not shown in a container whose root is "/"
+
+	User         User
+	Capabilities Capabilities
+	Confined     bool // no program may gain rights
+
+	Joins bool // this process is in the container already: the above is true but for the user and what follows
 }
 
 // Mount shows a file or directory of this machine.
@@ -36,19 +48,20 @@ type Mount struct {
 	ReadOnly bool
 }
 
-// User is who runs the command.
-type User struct {
-	ID     int
-	Group  int
-	Groups []int
-}
-
-// Enter turns this process, which must be the first of its own mount and PID namespaces, into the command.
-// It returns only what went wrong.
+// Enter turns this process, which must be the first of its own mount, PID and UTS namespaces unless it joins others, into
+// the command. It returns only what went wrong.
 func (s Spec) Enter() error {
 	runtime.LockOSThread() // some of what follows is of a thread
-	if err := s.buildRoot(); err != nil {
-		return err
+	for file := SpecFile; file <= ProgramFile; file++ {
+		unix.CloseOnExec(file)
+	}
+	if !s.Joins {
+		if err := unix.Sethostname([]byte(s.Hostname)); err != nil {
+			return fmt.Errorf("set the hostname: %w", err)
+		}
+		if err := s.buildRoot(); err != nil {
+			return err
+		}
 	}
 	dir := s.Dir
 	if dir == "" {
@@ -97,16 +110,18 @@ func (s Spec) buildRoot() error {
 	if err := unix.PivotRoot(".", "."+hidden); err != nil {
 		return fmt.Errorf("change the root to %s: %w", root, err)
 	}
+	if s.Root != "/" {
+		if err := makeDevices(); err != nil {
+			return err
+		}
+	}
 	for _, m := range mounts {
 		if err := m.make(); err != nil {
 			return fmt.Errorf("mount %s on %s: %w", m.Source, m.Target, err)
 		}
 	}
-	if err := os.MkdirAll("/proc", 0o755); err != nil {
+	if err := mountNew("proc", "/proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""); err != nil {
 		return err
-	}
-	if err := unix.Mount("proc", "/proc", "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""); err != nil {
-		return fmt.Errorf("mount /proc: %w", err)
 	}
 	if err := unix.Unmount(hidden, unix.MNT_DETACH); err != nil {
 		return fmt.Errorf("leave the old root: %w", err)
@@ -145,13 +160,13 @@ func (s Spec) overlay() (root string, err error) {
 
 // allMounts are what every container has, then the pod's volumes; without links in their sources.
 func (s Spec) allMounts() ([]Mount, error) {
-	mounts := []Mount{{Source: "/dev", Target: "/dev"}, {Source: "/sys", Target: "/sys"}}
+	mounts := []Mount{{Source: "/sys", Target: "/sys", ReadOnly: true}}
 	if s.Root == "/" {
 		text, err := os.ReadFile("/proc/self/mountinfo")
 		if err != nil {
 			return nil, err
 		}
-		mounts = machineMounts(string(text))
+		mounts = machineMounts(string(text), s.Hidden)
 	}
 	mounts = append(mounts, s.Mounts...)
 	for i, m := range mounts {
@@ -164,13 +179,13 @@ func (s Spec) allMounts() ([]Mount, error) {
 	return mounts, nil
 }
 
-// machineMounts are the topmost mounts of this machine besides / and /proc: an overlay of / is without them.
-func machineMounts(mountinfo string) []Mount {
+// machineMounts are the topmost mounts of this machine besides /, /proc and what is hidden: an overlay of / is without them.
+func machineMounts(mountinfo, hidden string) []Mount {
 	var mounts []Mount
 	for line := range strings.Lines(mountinfo) {
 		target := strings.Fields(line)[4]
 		above := func(m Mount) bool { return target == m.Target || strings.HasPrefix(target, m.Target+"/") }
-		if target != "/" && !above(Mount{Target: "/proc"}) && !slices.ContainsFunc(mounts, above) {
+		if target != "/" && !above(Mount{Target: "/proc"}) && !above(Mount{Target: hidden}) && !slices.ContainsFunc(mounts, above) {
 			mounts = append(mounts, Mount{Source: target, Target: target})
 		}
 	}
@@ -215,27 +230,6 @@ func place(target string, isDir bool) error {
 	return f.Close()
 }
 
-func (s Spec) becomeUser() error {
-	if s.Confined {
-		if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
-			return fmt.Errorf("forbid new rights: %w", err)
-		}
-	}
-	if s.User == nil {
-		return nil
-	}
-	if err := unix.Setgroups(s.User.Groups); err != nil {
-		return fmt.Errorf("set the groups: %w", err)
-	}
-	if err := unix.Setresgid(s.User.Group, s.User.Group, s.User.Group); err != nil {
-		return fmt.Errorf("become group %d: %w", s.User.Group, err)
-	}
-	if err := unix.Setresuid(s.User.ID, s.User.ID, s.User.ID); err != nil {
-		return fmt.Errorf("become user %d: %w", s.User.ID, err)
-	}
-	return nil
-}
-
 // lookPath finds a program by the PATH of the container, not by this process's.
 func lookPath(name string, env []string) (string, error) {
 	for _, e := range env {
@@ -246,20 +240,4 @@ func lookPath(name string, env []string) (string, error) {
 		}
 	}
 	return exec.LookPath(name)
-}
-
-// ParseUser reads what an image says of its user: "101" or "101:82".
-func ParseUser(text string) (*User, error) {
-	id, group, hasGroup := strings.Cut(text, ":")
-	var u User
-	var err error
-	if u.ID, err = strconv.Atoi(id); err != nil {
-		return nil, fmt.Errorf("user %q: not a number", text)
-	}
-	if hasGroup {
-		if u.Group, err = strconv.Atoi(group); err != nil {
-			return nil, fmt.Errorf("group of user %q: not a number", text)
-		}
-	}
-	return &u, nil
 }
