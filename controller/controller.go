@@ -28,6 +28,8 @@ type Engine interface {
 	Push(ctx context.Context, state dynamic.State) error
 	// Settle removes what the last pushed state no longer has.
 	Settle(ctx context.Context) error
+	// Draining is how many generations of older workers still finish requests.
+	Draining() int
 }
 
 // Observer is told what the loop does; package metrics has one.
@@ -116,11 +118,20 @@ const (
 	firstPause   = 100 * time.Millisecond
 	longestPause = 1600 * time.Millisecond
 	idleWhile    = 5 * time.Second
+
+	// eagerPause is the longest while no older worker has requests to finish: reloads then cut nothing short, and a
+	// change can be live within a second.
+	eagerPause = 400 * time.Millisecond
 )
 
 // next is the pause after one of last.
 func (p Pace) next(last time.Duration) time.Duration {
 	return min(max(2*last, cmp.Or(p.First, firstPause)), cmp.Or(p.Longest, longestPause))
+}
+
+// shortened is a pause when nobody drains.
+func (p Pace) shortened(pause time.Duration) time.Duration {
+	return min(pause, max(p.First, eagerPause))
 }
 
 func (c *Controller) applyLoop(ctx context.Context) {
@@ -134,7 +145,11 @@ func (c *Controller) applyLoop(ctx context.Context) {
 		if time.Since(last) > pause+idleWhile {
 			pause = 0
 		}
-		if !wait(ctx, time.Until(last.Add(pause))) {
+		due := last.Add(pause)
+		if c.Engine.Draining() == 0 {
+			due = last.Add(c.Pace.shortened(pause))
+		}
+		if !wait(ctx, time.Until(due)) {
 			return
 		}
 		reloaded, retry := c.apply(ctx)

@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/sluice-ingress/sluice/controller"
@@ -45,14 +48,20 @@ type engine struct {
 	applied chan nginx.Files
 	settled chan struct{}
 	result  chan error // Apply waits for one
+
+	draining atomic.Int32
 }
 
 func newEngine() *engine {
-	return &engine{make(chan dynamic.State, 100), make(chan nginx.Files, 100), make(chan struct{}, 100), make(chan error, 100)}
+	return &engine{
+		pushed: make(chan dynamic.State, 100), applied: make(chan nginx.Files, 100), settled: make(chan struct{}, 100), result: make(chan error, 100),
+	}
 }
 
 func (e *engine) Push(_ context.Context, s dynamic.State) error { e.pushed <- s; return nil }
 func (e *engine) Settle(context.Context) error                  { e.settled <- struct{}{}; return nil }
+
+func (e *engine) Draining() int { return int(e.draining.Load()) }
 
 func (e *engine) Apply(ctx context.Context, f nginx.Files, _ string) error {
 	e.applied <- f
@@ -187,4 +196,29 @@ func TestFailedReloadIsTriedAgain(t *testing.T) {
 		t.Error("another configuration was applied")
 	}
 	e.result <- nil
+}
+
+// Pauses grow far only while older workers have requests to finish, which too many reloads would cut short.
+func TestPauses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, draining := range []int32{0, 1} {
+			s, e, _ := start(t, fleet.Lists(1, 80, "10.0.0.1"))
+			e.draining.Store(draining)
+			var before time.Time
+			var pauses []time.Duration
+			for n := 2; n < 10; n++ {
+				receive(t, "a configuration", e.applied)
+				if !before.IsZero() {
+					pauses = append(pauses, time.Since(before).Round(time.Millisecond))
+				}
+				before = time.Now()
+				e.result <- nil
+				s.set(fleet.Lists(n, 80, "10.0.0.1"))
+			}
+			longest := map[int32]time.Duration{0: 400 * time.Millisecond, 1: 1600 * time.Millisecond}[draining]
+			if pauses[0] != 100*time.Millisecond || slices.Max(pauses) != longest {
+				t.Errorf("with %d generations draining, pauses are %v; want 100ms first and %v at most", draining, pauses, longest)
+			}
+		}
+	})
 }

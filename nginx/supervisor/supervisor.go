@@ -176,6 +176,9 @@ func (s *Supervisor) Status() Status {
 	return status
 }
 
+// Draining is how many generations of older workers still finish requests.
+func (s *Supervisor) Draining() int { return s.old.count() }
+
 // current returns the instance started last, dead or alive, or nil.
 func (s *Supervisor) current() *instance {
 	s.mu.Lock()
