@@ -12,6 +12,7 @@ import (
 	"slices"
 
 	"github.com/sluice-ingress/sluice/nginx"
+	"github.com/sluice-ingress/sluice/nginx/dynamic"
 )
 
 // Feature is a group of settings with their effect. Hooks that it has no use for stay nil.
@@ -32,6 +33,9 @@ type Feature struct {
 type Backend struct {
 	// ClusterIP sends requests to the Service's own address instead of its endpoints.
 	ClusterIP bool
+	// Canary makes the Service an alternative to another Ingress's, for the requests that it says; nil for a Service
+	// that takes all. Its Backend stays empty.
+	Canary *dynamic.Alternative
 }
 
 // Error is a mistake that shows only when several settings, or other objects, are looked at together.

@@ -22,4 +22,5 @@ var features = []Feature{
 	upstreamVhost,
 	connection,
 	serviceUpstream,
+	canary,
 }

@@ -115,6 +115,21 @@ var kindCases = []struct {
 		},
 	},
 	{
+		canaryHeader,
+		map[string]string{"X-Canary": "X-Canary", " X_Canary\n": "X_Canary", "a.b~c/d:e": "a.b~c/d:e"},
+		[]string{"X Canary", "X-Canary;", "X-Canary\nY", "\"x\"", "$x", " ", "ü", strings.Repeat("a", maxText+1)},
+	},
+	{
+		canaryHeaderValue,
+		map[string]string{" deep blue ": "deep blue", "always": "always"},
+		[]string{"a,b", "a;b", "a=b", "a\nb", "a\tb", "  ", "(a)"},
+	},
+	{
+		canaryHeaderPattern,
+		map[string]string{"^Do[A-Z]{2}$": "^Do[A-Z]{2}$", "a|b": "a|b", "(": "("},
+		[]string{"a b", " a", "a\n", "a,b", "a#b", "a;b", "'a'", "<a>", strings.Repeat("a", maxText+1)},
+	},
+	{
 		noTLSRedirect,
 		map[string]string{"/a, /b": "/a,/b", ",": "", "/a b": "/a b"},
 		nil,

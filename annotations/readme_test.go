@@ -66,7 +66,7 @@ func readme() string {
 	b.WriteString("\n## Annotations of ingress-nginx that are not supported yet\n")
 	missing(&b, annotations.Missing(), map[annotations.Outcome]string{
 		annotations.Deny:       "All paths of the Ingress answer 503, because they would be served unguarded. Values that ask for nothing (`false`, a limit of 0) are fine",
-		annotations.Refuse:     "The Ingress is refused, because it would serve something else than it says. `canary: \"false\"` is fine",
+		annotations.Refuse:     "The Ingress is refused, because it would serve something else than it says",
 		annotations.UseDefault: "The annotation is reported and has no effect",
 	})
 	b.WriteString("\n## ConfigMap keys of ingress-nginx that are not supported yet\n")

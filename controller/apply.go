@@ -93,8 +93,14 @@ func (c *Controller) logChanges(before, now *Plan) {
 	}
 	changed := dynamic.Changed(before.Dynamic, now.Dynamic, 0)
 	for _, name := range slices.Sorted(maps.Keys(changed.Backends)) {
-		if _, existed := before.Dynamic.Backends[name]; existed {
-			c.Log.Info("endpoints changed, no reload", "backend", name, "endpoints", len(now.Dynamic.Backends[name].Endpoints))
+		old, existed := before.Dynamic.Backends[name]
+		backend := now.Dynamic.Backends[name]
+		if !reflect.DeepEqual(old.Routes, backend.Routes) {
+			c.Log.Info("canaries changed, no reload", "backend", name)
+			old.Routes, backend.Routes = nil, nil
+		}
+		if existed && !reflect.DeepEqual(old, backend) {
+			c.Log.Info("endpoints changed, no reload", "backend", name, "endpoints", len(backend.Endpoints))
 		}
 	}
 	if n := len(changed.Certificates); n > 0 {

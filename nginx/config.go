@@ -63,6 +63,27 @@ func (n ServerName) Arg() Arg {
 	return Verbatim(n.Name)
 }
 
+// Names are the arguments of server_name. NGINX gives the first of them as the variable $server_name.
+func (s *Server) Names() []Arg {
+	var names []Arg
+	if s.Name != "" {
+		names = append(names, hostName(s.Name))
+	}
+	for _, a := range s.Aliases {
+		names = append(names, a.Arg())
+	}
+	return names
+}
+
+// hostName writes a wildcard as a regular expression: an Ingress means one label by it, NGINX any number.
+func hostName(name string) Arg {
+	suffix, wildcard := strings.CutPrefix(name, "*.")
+	if !wildcard {
+		return Verbatim(name)
+	}
+	return Verbatim(`~^(?<subdomain>[\w-]+)\.` + strings.ReplaceAll(suffix, ".", `\.`) + "$")
+}
+
 // IsDefault tells whether the server takes the hosts that no other server names.
 func (s *Server) IsDefault() bool { return s.Name == "_" }
 
@@ -147,6 +168,8 @@ type Identity struct {
 	Service   string
 	Port      string
 	Path      string // of the Ingress rule
+	// IsExactTwin tells an Exact path from a Prefix path of the same host and text. It becomes $path_type.
+	IsExactTwin bool
 }
 
 // Check tells whether all of the location can be written. What cannot be is of one user's making, an argument

@@ -107,12 +107,8 @@ type serverView struct {
 }
 
 func (r *renderer) serverView(s *nginx.Server) serverView {
-	v := serverView{Listen: r.listen(s.IsDefault()), IsDefault: s.IsDefault(), Directives: s.Directives, RedirectCode: r.config.HTTP.RedirectCode}
-	if s.Name != "" {
-		v.Names = append(v.Names, serverName(s.Name))
-	}
-	for _, a := range s.Aliases {
-		v.Names = append(v.Names, a.Arg())
+	v := serverView{
+		Listen: r.listen(s.IsDefault()), Names: s.Names(), IsDefault: s.IsDefault(), Directives: s.Directives, RedirectCode: r.config.HTTP.RedirectCode,
 	}
 	if s.AppRoot != nil {
 		target := nginx.Concat(nginx.Var("scheme"), nginx.Text("://"), nginx.Var("http_host"), *s.AppRoot)
@@ -131,15 +127,6 @@ func (r *renderer) serverView(s *nginx.Server) serverView {
 // hasLocation says whether users' objects have taken exactly this path.
 func hasLocation(s *nginx.Server, path string) bool {
 	return slices.ContainsFunc(s.Locations, func(l *nginx.Location) bool { return l.Match == nginx.Exact && l.Path == path })
-}
-
-// serverName writes a wildcard as a regular expression: an Ingress means one label by it, NGINX any number.
-func serverName(name string) nginx.Arg {
-	suffix, wildcard := strings.CutPrefix(name, "*.")
-	if !wildcard {
-		return nginx.Verbatim(name)
-	}
-	return nginx.Verbatim(`~^(?<subdomain>[\w-]+)\.` + strings.ReplaceAll(suffix, ".", `\.`) + "$")
 }
 
 func (r *renderer) listen(isDefault bool) nginx.Directives {
@@ -170,6 +157,7 @@ func (r *renderer) listen(isDefault bool) nginx.Directives {
 type locationView struct {
 	Match                                            []nginx.Arg
 	Namespace, Ingress, Service, Port, Path, Backend string
+	IsExactTwin                                      bool
 	Denied                                           bool
 	Return                                           *redirectView
 	ToHTTPS                                          *redirectView
@@ -194,7 +182,7 @@ func (r *renderer) locationView(l *nginx.Location) locationView {
 	id := l.Identity
 	v := locationView{
 		Match: matchArgs(l), Namespace: id.Namespace, Ingress: id.Ingress, Service: id.Service, Port: id.Port,
-		Path: id.Path, Backend: backendOf(l), Denied: l.Denied, Pass: pass(l), Body: l.Body,
+		Path: id.Path, IsExactTwin: id.IsExactTwin, Backend: backendOf(l), Denied: l.Denied, Pass: pass(l), Body: l.Body,
 	}
 	if l.Return != nil {
 		v.Return = &redirectView{Code: l.Return.Code, Target: l.Return.Target}

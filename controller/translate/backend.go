@@ -20,12 +20,13 @@ import (
 
 // backend is a port of a Service as Ingresses refer to it.
 type backend struct {
-	name    string // unique: namespaces and Services have no underscore in their names
-	service string
-	port    string // as the Ingress has it, number or name
-	data    dynamic.Backend
-	used    map[nginx.Protocol]bool // what locations speak to it
-	problem *backendProblem
+	name          string // unique: namespaces and Services have no underscore in their names
+	service       string
+	port          string // as the Ingress has it, number or name
+	data          dynamic.Backend
+	used          map[nginx.Protocol]bool // what locations speak to it
+	isAlternative bool                    // to the backend of a location
+	problem       *backendProblem
 }
 
 // backendProblem is why a backend has no endpoint. Every Ingress that refers to it is told.
@@ -33,7 +34,7 @@ type backendProblem struct {
 	field    string // below the reference to the Service
 	reason   Reason
 	severity cluster.Severity
-	message  string
+	message  string // without what is served instead
 }
 
 // backend finds or makes the backend that an Ingress refers to. The oldest Ingress that does decides how the
@@ -53,9 +54,13 @@ func (t *translator) backend(i *ingress, ref *networkingv1.IngressServiceBackend
 		t.backends[name] = b
 	}
 	if b.problem != nil {
+		consequence := "; the path answers 503"
+		if i.isCanary {
+			consequence = "; the canary takes no requests"
+		}
 		t.problem(Problem{
 			Object: i.object(), Field: field + ".service" + b.problem.field, Severity: b.problem.severity,
-			Reason: b.problem.reason, Message: b.problem.message,
+			Reason: b.problem.reason, Message: b.problem.message + consequence,
 		})
 	}
 	return b
@@ -86,7 +91,7 @@ func (t *translator) defaultBackend() *backend {
 	b.port = strconv.Itoa(int(service.Spec.Ports[0].Port))
 	t.fill(b, name.Namespace, networkingv1.ServiceBackendPort{Number: service.Spec.Ports[0].Port}, annotations.Backend{})
 	if b.problem != nil {
-		t.problem(Problem{Object: object, Severity: b.problem.severity, Reason: b.problem.reason, Message: b.problem.message})
+		t.problem(Problem{Object: object, Severity: b.problem.severity, Reason: b.problem.reason, Message: b.problem.message + "; the path answers 503"})
 	}
 	return b
 }
@@ -95,7 +100,7 @@ func (t *translator) defaultBackend() *backend {
 func (t *translator) fill(b *backend, namespace string, port networkingv1.ServiceBackendPort, use annotations.Backend) {
 	service := t.snapshot.Service(namespace, b.service)
 	if service == nil {
-		b.problem = &backendProblem{".name", MissingService, cluster.Error, fmt.Sprintf("Service %s/%s does not exist; the path answers 503", namespace, b.service)}
+		b.problem = &backendProblem{".name", MissingService, cluster.Error, fmt.Sprintf("Service %s/%s does not exist", namespace, b.service)}
 		return
 	}
 	if service.Spec.Type == corev1.ServiceTypeExternalName {
@@ -104,7 +109,7 @@ func (t *translator) fill(b *backend, namespace string, port networkingv1.Servic
 	}
 	servicePort := findPort(service, port)
 	if servicePort == nil {
-		b.problem = &backendProblem{".port", MissingPort, cluster.Error, fmt.Sprintf("Service %s/%s has no port %s; the path answers 503", namespace, b.service, b.port)}
+		b.problem = &backendProblem{".port", MissingPort, cluster.Error, fmt.Sprintf("Service %s/%s has no port %s", namespace, b.service, b.port)}
 		return
 	}
 	if ip := service.Spec.ClusterIP; use.ClusterIP && ip != "" && ip != corev1.ClusterIPNone {
@@ -113,7 +118,7 @@ func (t *translator) fill(b *backend, namespace string, port networkingv1.Servic
 	}
 	b.data = t.endpoints(service, servicePort.Name)
 	if isEmpty(b.data) {
-		b.problem = &backendProblem{".name", NoEndpoints, cluster.Warning, fmt.Sprintf("Service %s/%s has no ready endpoint for port %s; the path answers 503", namespace, b.service, b.port)}
+		b.problem = &backendProblem{".name", NoEndpoints, cluster.Warning, fmt.Sprintf("Service %s/%s has no ready endpoint for port %s", namespace, b.service, b.port)}
 	}
 }
 

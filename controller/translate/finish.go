@@ -29,7 +29,8 @@ func (t *translator) finish() {
 	slices.SortFunc(t.result.Certificates, func(a, b CertificateUse) int { return cmp.Compare(a.Host, b.Host) })
 }
 
-// upstreams lists the backends that locations use, once for each protocol that is spoken to them.
+// upstreams lists the backends that locations use, once for each protocol that is spoken to them. Alternatives need no
+// block of their own: their peers are used in the block of the location's own backend.
 func (t *translator) upstreams() {
 	count := 0
 	for _, b := range t.backends {
@@ -38,6 +39,9 @@ func (t *translator) upstreams() {
 	idle := idleConnections(count)
 	list := &t.result.Config.Upstreams
 	for _, b := range t.backends {
+		if b.isAlternative || len(b.used) > 0 {
+			t.result.State.Backends[b.name] = b.data
+		}
 		for protocol := range b.used {
 			u := &nginx.Upstream{Name: protocol.Block(b.name), Keepalive: idle}
 			if protocol == nginx.AutoHTTP {
@@ -47,7 +51,6 @@ func (t *translator) upstreams() {
 				u.Endpoints = append(u.Endpoints, net.JoinHostPort(e.Address, strconv.Itoa(e.Port)))
 			}
 			*list = append(*list, u)
-			t.result.State.Backends[b.name] = b.data
 		}
 	}
 	slices.SortFunc(*list, func(a, b *nginx.Upstream) int { return cmp.Compare(a.Name, b.Name) })

@@ -33,6 +33,7 @@ type host struct {
 	first *ingress // the oldest Ingress that names the host; nil for the default server
 	owner []*ingress
 	paths []*path
+	names []string // what $server_name is in the host's server blocks
 }
 
 // path is one path of a rule.
@@ -45,6 +46,7 @@ type path struct {
 	// catchAll marks what takes hosts that no rule names. As in ingress-nginx no redirect and no rewriting
 	// applies to it, the controller's own included: load balancers ask there for the health of a node.
 	catchAll bool
+	canary   *canary // nil for none
 }
 
 // regex tells whether the path makes its host match by regular expressions.
@@ -84,6 +86,10 @@ func (t *translator) hostsInOrder() []*host {
 func (t *translator) findBackends() {
 	t.host(anyHost, nil)
 	for _, i := range t.ingresses {
+		if i.isCanary {
+			t.offers(i)
+			continue
+		}
 		i.fallback = t.ownFallback(i)
 		for r := range i.Spec.Rules {
 			t.rule(i, r)
@@ -92,23 +98,34 @@ func (t *translator) findBackends() {
 }
 
 func (t *translator) rule(i *ingress, r int) {
-	rule := &i.Spec.Rules[r]
-	field := "spec.rules[" + strconv.Itoa(r) + "]"
-	name, err := hostName(rule.Host)
-	if err != "" {
-		t.problem(Problem{
-			Object: i.object(), Field: field + ".host", Severity: cluster.Error, Reason: InvalidHost,
-			Message: err + "; the rule is not served",
-		})
+	name, ok := t.ruleHost(i, r)
+	if !ok {
 		return
 	}
 	h := t.host(name, i)
+	rule := &i.Spec.Rules[r]
 	if rule.HTTP == nil {
 		return
 	}
 	for p := range rule.HTTP.Paths {
-		t.path(h, i, &rule.HTTP.Paths[p], field+".http.paths["+strconv.Itoa(p)+"]")
+		t.path(h, i, &rule.HTTP.Paths[p], pathField(r, p))
 	}
+}
+
+func pathField(rule, path int) string {
+	return "spec.rules[" + strconv.Itoa(rule) + "].http.paths[" + strconv.Itoa(path) + "]"
+}
+
+// ruleHost is the name of the server that a rule means, if it means one.
+func (t *translator) ruleHost(i *ingress, r int) (name string, ok bool) {
+	name, err := hostName(i.Spec.Rules[r].Host)
+	if err != "" {
+		t.problem(Problem{
+			Object: i.object(), Field: "spec.rules[" + strconv.Itoa(r) + "].host", Severity: cluster.Error, Reason: InvalidHost,
+			Message: err + "; the rule is not served",
+		})
+	}
+	return name, err == ""
 }
 
 // hostName checks the host of a rule as the API server does and returns the server's name.
@@ -133,13 +150,7 @@ func isHost(name string) bool {
 }
 
 func (t *translator) path(h *host, i *ingress, p *networkingv1.HTTPIngressPath, field string) {
-	entry := &path{
-		ingress: i, text: p.Path, field: field,
-		exact: p.PathType != nil && *p.PathType == networkingv1.PathTypeExact,
-	}
-	if entry.text == "" {
-		entry.text = "/"
-	}
+	entry := &path{ingress: i, text: pathText(p), exact: isExact(p), field: field}
 	if message := checkPath(entry.text); message != "" {
 		t.problem(Problem{
 			Object: i.object(), Field: field + ".path", Severity: cluster.Error, Reason: InvalidPath,
@@ -161,6 +172,12 @@ func (t *translator) path(h *host, i *ingress, p *networkingv1.HTTPIngressPath, 
 	}
 	entry.backend = t.backend(i, p.Backend.Service, field+".backend")
 	h.paths = append(h.paths, entry)
+}
+
+func pathText(p *networkingv1.HTTPIngressPath) string { return cmp.Or(p.Path, "/") }
+
+func isExact(p *networkingv1.HTTPIngressPath) bool {
+	return p.PathType != nil && *p.PathType == networkingv1.PathTypeExact
 }
 
 // duplicate reports that a path is served by an older Ingress, or by an earlier rule of the same.
@@ -202,7 +219,7 @@ func (t *translator) defaultServer() {
 	h := t.hosts[anyHost]
 	root := &path{text: "/", catchAll: true}
 	for _, i := range t.ingresses {
-		if i.Spec.DefaultBackend == nil || len(i.Spec.Rules) > 0 {
+		if i.Spec.DefaultBackend == nil || len(i.Spec.Rules) > 0 || i.isCanary {
 			continue
 		}
 		if root.ingress == nil {
@@ -261,18 +278,23 @@ func (t *translator) server(h *host) {
 	}
 	s := t.serverOnce(h.name, h, hasTLS)
 	if len(s.Aliases) == 0 {
-		t.result.Config.Servers = append(t.result.Config.Servers, s)
+		t.addServer(h, s)
 		return
 	}
 	own := *s // s itself is remembered
 	var inClear []nginx.ServerName
 	own.Aliases, inClear = t.furtherNames(h, s)
-	t.result.Config.Servers = append(t.result.Config.Servers, &own)
+	t.addServer(h, &own)
 	if len(inClear) > 0 {
 		other := *t.serverOnce(h.name+" in the clear", h, false)
 		other.Name, other.Aliases, other.WWW = "", inClear, false
-		t.result.Config.Servers = append(t.result.Config.Servers, &other)
+		t.addServer(h, &other)
 	}
+}
+
+func (t *translator) addServer(h *host, s *nginx.Server) {
+	t.result.Config.Servers = append(t.result.Config.Servers, s)
+	h.names = append(h.names, s.Names()[0].Value())
 }
 
 // serverOnce makes a server block of a host, or takes the one that was made of the same objects before.

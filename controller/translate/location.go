@@ -18,10 +18,12 @@ func (t *translator) locations(h *host, hasTLS bool) []*nginx.Location {
 		return cmp.Or(cmp.Compare(len(b.text), len(a.text)), cmp.Compare(b.text, a.text))
 	})
 	regex := slices.ContainsFunc(h.paths, (*path).regex)
-	exact := map[string]bool{}
+	exact, prefix := map[string]bool{}, map[string]bool{}
 	for _, p := range h.paths {
 		if p.exact {
 			exact[p.text] = true
+		} else {
+			prefix[p.text] = true
 		}
 	}
 	var list []*nginx.Location
@@ -41,7 +43,9 @@ func (t *translator) locations(h *host, hasTLS bool) []*nginx.Location {
 				continue
 			}
 			taken[key] = p
-			list = append(list, t.location(p, m, hasTLS))
+			l := t.location(p, m, hasTLS)
+			l.Identity.IsExactTwin = p.exact && prefix[p.text]
+			list = append(list, l)
 		}
 	}
 	return list

@@ -18,7 +18,7 @@ import (
 func (t *translator) external(b *backend, s *corev1.Service, want networkingv1.ServiceBackendPort) {
 	if t.options.DisableExternalName {
 		b.problem = &backendProblem{".name", ExternalNameDisabled, cluster.Error,
-			fmt.Sprintf("Service %s/%s has type ExternalName, which the controller does not allow (--disable-svc-external-name); the path answers 503", s.Namespace, s.Name)}
+			fmt.Sprintf("Service %s/%s has type ExternalName, which the controller does not allow (--disable-svc-external-name)", s.Namespace, s.Name)}
 		return
 	}
 	port := int(want.Number)
@@ -29,12 +29,12 @@ func (t *translator) external(b *backend, s *corev1.Service, want networkingv1.S
 		}
 	}
 	if port < 1 || port > 65535 {
-		b.problem = &backendProblem{".port", MissingPort, cluster.Error, fmt.Sprintf("Service %s/%s has no port %s; the path answers 503", s.Namespace, s.Name, b.port)}
+		b.problem = &backendProblem{".port", MissingPort, cluster.Error, fmt.Sprintf("Service %s/%s has no port %s", s.Namespace, s.Name, b.port)}
 		return
 	}
 	if !t.addOutside(&b.data, s.Spec.ExternalName, port) {
 		b.problem = &backendProblem{".name", BadExternalName, cluster.Error,
-			fmt.Sprintf("Service %s/%s has an externalName that is not a DNS name, or leads to this machine or a cloud's metadata; the path answers 503", s.Namespace, s.Name)}
+			fmt.Sprintf("Service %s/%s has an externalName that is not a DNS name, or leads to this machine or a cloud's metadata", s.Namespace, s.Name)}
 	}
 }
 

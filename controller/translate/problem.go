@@ -55,6 +55,7 @@ const (
 	InvalidPath           Reason = "InvalidPath"
 	CannotBeWritten       Reason = "CannotBeWritten"
 	DuplicatePath         Reason = "DuplicatePath"
+	UnusedCanary          Reason = "UnusedCanary"
 	MissingSecret         Reason = "MissingSecret"
 	InvalidCertificate    Reason = "InvalidCertificate"
 	HostNotCovered        Reason = "CertificateDoesNotCoverHost"

@@ -62,6 +62,7 @@ func Translate(s cluster.Snapshot, o Options) Result {
 		t.server(h)
 	}
 	t.redirectServers()
+	t.takeOffers()
 	t.finish()
 	return t.result
 }
@@ -75,6 +76,7 @@ type translator struct {
 	hosts     map[string]*host
 	order     []*host // see hostsInOrder
 	backends  map[string]*backend
+	canaries  []*canary                    // by the age of their Ingresses
 	hasTLS    map[string]bool              // hosts that have a certificate of their own, be it the default one
 	leaves    map[string]*x509.Certificate // of the certificates that are served, by their key in State
 	aliases   map[string]bool              // further names that hosts have taken
@@ -231,6 +233,7 @@ type ingress struct {
 	*networkingv1.Ingress
 	values   annotations.Values
 	denied   bool     // its paths answer 503
+	isCanary bool     // it offers alternatives to the paths of others, and has none itself
 	fallback *backend // its own default backend, or nil
 }
 
@@ -245,6 +248,9 @@ func (t *translator) accept(object *networkingv1.Ingress) {
 	message := map[annotations.Outcome]string{
 		annotations.Deny: "; its paths answer 503", annotations.Refuse: "; the Ingress is not served",
 	}[verdict.Outcome]
+	if verdict.Outcome == annotations.Deny && annotations.IsCanary(verdict.Values) {
+		message = "; the canary takes no requests"
+	}
 	good := object
 	if verdict.Outcome == annotations.Refuse {
 		if good = t.snapshot.Fallback.Ingresses[name]; good != nil {
@@ -261,7 +267,9 @@ func (t *translator) accept(object *networkingv1.Ingress) {
 		return
 	}
 	t.result.Good.Ingresses[name] = good
-	t.ingresses = append(t.ingresses, &ingress{Ingress: good, values: verdict.Values, denied: verdict.Outcome == annotations.Deny})
+	t.ingresses = append(t.ingresses, &ingress{
+		Ingress: good, values: verdict.Values, denied: verdict.Outcome == annotations.Deny, isCanary: annotations.IsCanary(verdict.Values),
+	})
 }
 
 func (t *translator) read(object *networkingv1.Ingress) annotations.Verdict {

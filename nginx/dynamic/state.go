@@ -37,6 +37,37 @@ type Backend struct {
 	Endpoints []Endpoint `json:"endpoints,omitempty"`
 	// Names are DNS names, resolved by the workers while requests come in.
 	Names []Endpoint `json:"names,omitempty"`
+	// Routes are those whose requests may go to other backends instead, by the variable $server_name and, below it,
+	// by RoutePath.
+	Routes map[string]map[string][]Alternative `json:"routes,omitempty"`
+}
+
+// RoutePath is the key of a path in Backend.Routes: its text, as in the variable $location_path. Of an Exact and a
+// Prefix path with the same text, the Exact one (it alone sets $path_type) has another key.
+func RoutePath(text string, isExactTwin bool) string {
+	if isExactTwin {
+		return "=" + text
+	}
+	return text
+}
+
+// Alternative is a backend that gets some requests of a route. Alternatives are asked in order, and each by header,
+// cookie and weight in this order; the first test that says something decides.
+type Alternative struct {
+	Backend string `json:"backend"` // a key of State.Backends
+
+	// Header is the name of a header. Its value takes the request here if it equals HeaderValue, else if HeaderPattern
+	// is found in it; with neither, "always" does and "never" does not.
+	Header        string `json:"header,omitempty"`
+	HeaderValue   string `json:"header_value,omitempty"`
+	HeaderPattern string `json:"header_pattern,omitempty"`
+	// HeaderRefused keeps requests with the header away, whatever its value: the pattern cannot be used.
+	HeaderRefused bool `json:"header_refused,omitempty"`
+	// Cookie is the name of a cookie that takes the request here by "always", and does not by "never".
+	Cookie string `json:"cookie,omitempty"`
+	// Weight of WeightTotal is the share of all other requests, from 0 to WeightTotal.
+	Weight      int `json:"weight,omitempty"`
+	WeightTotal int `json:"weight_total,omitempty"`
 }
 
 // Endpoint is an address, or in Backend.Names a DNS name, with a port.

@@ -19,6 +19,16 @@ func state() State {
 			"shop_cart_80":  {Endpoints: []Endpoint{{"10.0.0.1", 8080}, {"2001:db8::1", 8080}}},
 			"shop_ext_443":  {Names: []Endpoint{{"api.example.com", 443}}},
 			"shop_empty_80": {},
+			"shop_stable_80": {
+				Endpoints: []Endpoint{{"10.0.0.3", 8080}},
+				Routes: map[string]map[string][]Alternative{"shop.example.com": {
+					"/": {{Backend: "shop_cart_80", Header: "X-Canary", HeaderPattern: "^a+$", Cookie: "canary", Weight: 30, WeightTotal: 200}},
+					RoutePath("/", true): {
+						{Backend: "blog_next_http", Header: "X-Canary", HeaderValue: "blue"},
+						{Backend: "shop_cart_80", Header: "X-Canary", HeaderRefused: true},
+					},
+				}},
+			},
 		},
 		Certificates: map[string]nginx.Certificate{"c1": {Chain: "chain one", Key: nginx.NewSecret("key one")}},
 		Hosts:        map[string]string{"shop.example.com": "c1", "*.example.com": "c1"},
@@ -33,6 +43,12 @@ func later() State {
 		"shop_cart_80": {Endpoints: []Endpoint{{"10.0.0.2", 8080}}},
 		"shop_ext_443": s.Backends["shop_ext_443"],
 		"shop_new_80":  {Endpoints: []Endpoint{{"10.0.0.9", 80}}},
+		"shop_stable_80": {
+			Endpoints: []Endpoint{{"10.0.0.3", 8080}},
+			Routes: map[string]map[string][]Alternative{"shop.example.com": {
+				"/": {{Backend: "shop_cart_80", Weight: 100, WeightTotal: 100}},
+			}},
+		},
 	}
 	s.Certificates = map[string]nginx.Certificate{"c2": {Chain: "chain two", Key: nginx.NewSecret("key two")}}
 	s.Hosts = map[string]string{"shop.example.com": "c2"}
@@ -81,7 +97,7 @@ func TestNothingChanged(t *testing.T) {
 
 func TestOnlyWhatChangedIsSent(t *testing.T) {
 	u := Changed(state(), later(), 8)
-	if len(u.Backends) != 2 || len(u.Certificates) != 1 || len(u.Hosts) != 1 || u.Removed != nil {
+	if len(u.Backends) != 3 || len(u.Certificates) != 1 || len(u.Hosts) != 1 || u.Removed != nil {
 		t.Errorf("the update is %+v", u)
 	}
 }

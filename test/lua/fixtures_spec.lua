@@ -3,6 +3,19 @@
 local cjson = require("cjson")
 local stand_in = require("stand_in")
 
+-- prepared copies routes, with something done to each alternative.
+local function prepared(routes, prepare)
+  local out = {}
+  for server, paths in pairs(routes or {}) do
+    for path, list in pairs(paths) do
+      for i, alternative in ipairs(list) do
+        out[server .. " " .. path .. " " .. i] = prepare and prepare(alternative) or alternative
+      end
+    end
+  end
+  return out
+end
+
 local list = io.popen("ls nginx/dynamic/testdata/*.json 2>/dev/null")
 for path in list:lines() do
   spec("fixtures: " .. path, function()
@@ -21,6 +34,7 @@ for path in list:lines() do
       local entry = state.backend(name)
       same(entry.endpoints or {}, backend.endpoints or {})
       same(entry.names or {}, backend.names or {})
+      same(prepared(entry.routes), prepared(backend.routes, require("alternatives").prepare))
     end
     for host, id in pairs(document.hosts or {}) do same(state.host(host), id) end
   end)

@@ -126,6 +126,108 @@ spec("ingress: a name is resolved before the balancer needs it, or is 503", func
   same(dns.NXDOMAIN, 3)
 end)
 
+-- canaries are backends of which the first has an alternative, always taken, on path / of one server.
+local function canaries(alternative)
+  local stable = endpoints("10.0.0.1")
+  stable.routes = { ["web.example.com"] = { ["/"] = { { backend = "shop_next_80", weight = 1, weight_total = 1 } } } }
+  return { shop_stable_80 = stable, shop_next_80 = alternative }
+end
+
+-- visit sends a request through rewrite and balance. It gives the peer, or the status.
+local function visit(ingress, ngx, variables)
+  local var = ngx.var
+  var.backend, var.server_name, var.location_path, var.path_type = "shop_stable_80", "web.example.com", "/", nil
+  for name, value in pairs(variables or {}) do var[name] = value end
+  local status = stand_in.call(ngx, ingress.rewrite)
+  if status then return status end
+  status = stand_in.call(ngx, ingress.balance)
+  return status or ngx.peer
+end
+
+spec("ingress: an alternative takes requests of its route only, and logs name it", function()
+  local ingress, ngx = fresh(canaries(endpoints("10.0.0.2", "10.0.0.3")))
+  same(visit(ingress, ngx):sub(1, 7), "10.0.0.")
+  assert(ngx.peer ~= "10.0.0.1:8080")
+  same(ngx.tries, 1, "tries beyond the first")
+  same(ngx.var.backend, "shop_next_80")
+  same(ngx.var.proxy_alternative_upstream_name, "shop-next-80")
+  for _, elsewhere in ipairs({ { server_name = "other.example.com" }, { location_path = "/b" }, { path_type = "Exact" } }) do
+    ngx.var.proxy_alternative_upstream_name = nil
+    same(visit(ingress, ngx, elsewhere), "10.0.0.1:8080")
+    same(ngx.var.backend, "shop_stable_80")
+    same(ngx.var.proxy_alternative_upstream_name, nil)
+  end
+end)
+
+spec("ingress: an Exact path beside an equal Prefix path has alternatives of its own", function()
+  local backends = canaries(endpoints("10.0.0.2"))
+  local paths = backends.shop_stable_80.routes["web.example.com"]
+  paths["=/"], paths["/"] = paths["/"], nil
+  local ingress, ngx = fresh(backends)
+  same(visit(ingress, ngx, { path_type = "Exact" }), "10.0.0.2:8080")
+  same(visit(ingress, ngx, { path_type = "" }), "10.0.0.1:8080")
+end)
+
+spec("ingress: an alternative without endpoints, or without an entry, leaves requests where they are", function()
+  for _, alternative in ipairs({ {}, { names = { { address = "none.example.com", port = 1 } } } }) do
+    local ingress, ngx = fresh(canaries(alternative))
+    require("resolver").resolve = function() return nil, "no such name" end
+    ngx.var.proxy_alternative_upstream_name = "left by an internal redirect"
+    same(visit(ingress, ngx), "10.0.0.1:8080")
+    same(ngx.var.proxy_alternative_upstream_name, "")
+  end
+  local ingress, ngx = fresh(canaries(nil))
+  same(visit(ingress, ngx), "10.0.0.1:8080")
+end)
+
+spec("ingress: without endpoints of its own a location is 503, whatever its alternatives have", function()
+  local backends = canaries(endpoints("10.0.0.2"))
+  backends.shop_stable_80.endpoints = nil
+  local ingress, ngx = fresh(backends)
+  same(visit(ingress, ngx), 503)
+end)
+
+spec("ingress: names of an alternative are resolved, and after that pause nothing old is used", function()
+  local ingress, ngx = fresh(canaries({ names = { { address = "next.example.com", port = 7 } } }))
+  require("resolver").resolve = function()
+    ngx.time = ngx.time + 1
+    return { addresses = { "\10\0\0\9" }, ttl = 30 }
+  end
+  same(visit(ingress, ngx), "10.0.0.9:7")
+
+  local backends = canaries({ names = { { address = "next.example.com", port = 7 } } })
+  ingress, ngx = fresh(backends)
+  require("resolver").resolve = function()
+    ngx.time = ngx.time + 1
+    backends.shop_stable_80.endpoints = { { address = "10.0.0.4", port = 8080 } }
+    require("state").apply({ version = 1, generation = 2, backends = backends })
+    return nil, "no such name"
+  end
+  same(visit(ingress, ngx), "10.0.0.4:8080")
+end)
+
+spec("ingress: all tries of a request go where the first went", function()
+  local ingress, ngx = fresh(canaries(endpoints("10.0.0.2", "10.0.0.3")))
+  visit(ingress, ngx)
+  ngx.time = ngx.time + 1
+  ngx.failure = "failed"
+  ngx.var.upstream_addr, ngx.var.upstream_connect_time = ngx.peer .. " : ", "- : "
+  local other = ngx.peer == "10.0.0.2:8080" and "10.0.0.3:8080" or "10.0.0.2:8080"
+  same(stand_in.call(ngx, ingress.balance), nil)
+  same(ngx.peer, other)
+end)
+
+spec("ingress: a pattern that fails is logged, and the request stays", function()
+  local backends = canaries(endpoints("10.0.0.2"))
+  local alternative = backends.shop_stable_80.routes["web.example.com"]["/"][1]
+  alternative.header, alternative.header_pattern = "X", "("
+  local ingress, ngx = fresh(backends)
+  same(visit(ingress, ngx, { http_x = "secret" }), "10.0.0.1:8080")
+  same(ngx.logged, { "a header pattern of an alternative to backend shop_stable_80: it does not compile" })
+  ngx.var.http_x = nil
+  same(visit(ingress, ngx), "10.0.0.2:8080")
+end)
+
 -- request sends one request to the control socket.
 local function request(ingress, ngx, method, path, text, in_file)
   local said

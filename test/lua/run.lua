@@ -10,6 +10,7 @@ local SPECS = {
   "resolver_spec",
   "round_robin_spec",
   "balancer_spec",
+  "alternatives_spec",
   "state_spec",
   "certificate_spec",
   "ingress_spec",

@@ -53,9 +53,15 @@ function M.dict(room)
   return dict
 end
 
+-- find plays ngx.re.find with patterns of Lua's, which are close enough. "(" does not compile.
+function M.find(text, pattern)
+  if pattern == "(" then return nil, nil, "it does not compile" end
+  return text:find(pattern)
+end
+
 local OURS = {
-  "address", "balancer", "balancer.round_robin", "certificate", "control", "dns", "ingress", "resolver", "state",
-  "update",
+  "address", "alternatives", "balancer", "balancer.round_robin", "certificate", "control", "dns", "ingress", "resolver",
+  "state", "update",
 }
 
 -- An exit ends the handler, as in NGINX.
@@ -69,6 +75,7 @@ function M.fresh(options)
   local ngx = {
     var = {}, header = {}, logged = {}, timers = {}, time = 1000, ERR = "error", HTTP_OK = 200,
     HTTP_SERVICE_UNAVAILABLE = 503,
+    re = { find = M.find },
     shared = options.shared or { sluice_state = M.dict(options.room), sluice_certificates = M.dict() },
   }
   function ngx.now() return ngx.time end

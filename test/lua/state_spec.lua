@@ -3,6 +3,11 @@
 local cjson = require("cjson")
 local stand_in = require("stand_in")
 
+-- with_alternative is a document's backends with an alternative of a route.
+local function with_alternative(alternative)
+  return { bad = { routes = { ["a.example.com"] = { ["/"] = { alternative } } } } }
+end
+
 local function fresh(options)
   local ngx = stand_in.fresh(options)
   local state = require("state")
@@ -143,6 +148,22 @@ spec("state: a bad document changes nothing", function()
     { backends = { bad = { names = { { address = "a b", port = 80 } } } } },
     { backends = { bad = { names = { { address = "a..b", port = 80 } } } } },
     { backends = { bad = { names = { { address = "", port = 80 } } } } },
+    { backends = { bad = { routes = "x" } } }, { backends = { bad = { routes = { 1 } } } },
+    { backends = { bad = { routes = { ["a.example.com"] = "x" } } } }, { backends = { bad = { routes = { [""] = {} } } } },
+    { backends = { bad = { routes = { ["a.example.com"] = { ["/"] = "x" } } } } },
+    { backends = { bad = { routes = { ["a.example.com"] = { ["/"] = { backend = "b" } } } } } },
+    { backends = { bad = { routes = { [("a"):rep(4097)] = {} } } } },
+    { backends = with_alternative(7) }, { backends = with_alternative({}) }, { backends = with_alternative({ backend = 1 }) },
+    { backends = with_alternative({ backend = "" }) }, { backends = with_alternative({ backend = "b", header = 1 }) },
+    { backends = with_alternative({ backend = "b", header_value = "" }) },
+    { backends = with_alternative({ backend = "b", header_pattern = ("a"):rep(4097) }) },
+    { backends = with_alternative({ backend = "b", header_refused = "true" }) },
+    { backends = with_alternative({ backend = "b", cookie = cjson.null }) },
+    { backends = with_alternative({ backend = "b", weight = 1 }) },
+    { backends = with_alternative({ backend = "b", weight = -1, weight_total = 100 }) },
+    { backends = with_alternative({ backend = "b", weight = 101, weight_total = 100 }) },
+    { backends = with_alternative({ backend = "b", weight = 0.5, weight_total = 100 }) },
+    { backends = with_alternative({ backend = "b", weight = 0, weight_total = 0 }) },
     { certificates = { x = "PEM" } }, { certificates = { x = { certificate = "PEM" } } },
     { hosts = { ["a.example.com"] = "unknown" } }, { hosts = { ["a.example.com"] = 1 } }, { hosts = { ["a b"] = "old" } },
     { hosts = { ["a.*.com"] = "old" } }, { hosts = { ["x.example.com"] = "old" }, reset = true },
@@ -178,6 +199,23 @@ spec("state: good documents in odd forms are taken", function()
   tick()
   same(state.backend("a").names[1], { address = "Web.example.com.", port = 65535 })
   same(state.backend("a").endpoints, nil)
+end)
+
+spec("state: alternatives come and go with their backend", function()
+  local state = fresh()
+  local with = backend(1)
+  with.routes = { [("a"):rep(4096)] = { ["/" .. ("a"):rep(4000)] = { { backend = "b" } } }, _ = { ["/"] = {} } }
+  same(state.apply(update(1, { backends = { a = with } })), nil)
+  tick()
+  local routes = state.backend("a").routes
+  same(routes[("a"):rep(4096)]["/" .. ("a"):rep(4000)][1].backend, "b")
+  same(#routes._["/"], 0)
+  same(state.apply(update(2, { backends = { a = backend(1) } })), nil)
+  tick()
+  same(state.backend("a").routes, nil)
+  same(state.apply(update(3, { backends = { a = { routes = {} } } })), nil)
+  tick()
+  same(state.backend("a").routes, nil)
 end)
 
 spec("state: a pair that does not parse is refused, and its text not repeated", function()

@@ -6,6 +6,7 @@
 package wild_test
 
 import (
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -20,6 +21,7 @@ import (
 	"github.com/sluice-ingress/sluice/controller/cluster"
 	"github.com/sluice-ingress/sluice/controller/translate"
 	"github.com/sluice-ingress/sluice/nginx"
+	"github.com/sluice-ingress/sluice/nginx/dynamic"
 	"github.com/sluice-ingress/sluice/templates"
 	"github.com/sluice-ingress/sluice/test/golden"
 )
@@ -237,13 +239,30 @@ func TestNothingIsSilentlyIgnored(t *testing.T) {
 	}
 }
 
-// serves tells whether a location is made of the Ingress.
+// serves tells whether a location, or an alternative to the backend of one, is made of the Ingress.
 func serves(p controller.Plan, ing *networkingv1.Ingress) bool {
+	if ing.Annotations[prefix+"canary"] == "true" {
+		return isAlternative(p, ing)
+	}
 	return slices.ContainsFunc(p.Config.Servers, func(s *nginx.Server) bool {
 		return slices.ContainsFunc(s.Locations, func(l *nginx.Location) bool {
 			return l.Identity.Namespace == ing.Namespace && l.Identity.Ingress == ing.Name
 		})
 	})
+}
+
+func isAlternative(p controller.Plan, ing *networkingv1.Ingress) bool {
+	for _, rule := range ing.Spec.Rules {
+		for _, path := range rule.HTTP.Paths {
+			name := fmt.Sprintf("%s_%s_%d", ing.Namespace, path.Backend.Service.Name, path.Backend.Service.Port.Number)
+			for _, b := range p.Dynamic.Backends {
+				if slices.ContainsFunc(b.Routes[rule.Host][path.Path], func(a dynamic.Alternative) bool { return a.Backend == name }) {
+					return true
+				}
+			}
+		}
+	}
+	return false
 }
 
 // without takes an annotation off an Ingress.

@@ -34,7 +34,7 @@ local function get_status() return 200, state.status() end
 local function get_backend(name)
   local entry = state.backend(name)
   if not entry then return 404, { error = "no such backend" } end
-  return 200, { generation = entry.generation, endpoints = entry.endpoints, names = entry.names }
+  return 200, { generation = entry.generation, endpoints = entry.endpoints, names = entry.names, routes = entry.routes }
 end
 
 -- route gives the method a path wants, what answers it, and an argument.

@@ -1,11 +1,12 @@
 -- ingress.lua holds what NGINX calls, phase by phase; the template has one line for each function.
 --
 -- It joins NGINX to the other files and decides nothing itself. rewrite and balance run for every request, so
--- but for retries and names they make no table, closure or string.
+-- but for retries, names and alternatives they make no table, closure or string.
 
 local ffi = require("ffi")
 require("resty.core")
 local nginx = require("ngx.balancer")
+local alternatives = require("alternatives")
 local balancer = require("balancer")
 local certificate = require("certificate")
 local control = require("control")
@@ -13,6 +14,7 @@ local resolver = require("resolver")
 local state = require("state")
 
 local var, now = ngx.var, ngx.now
+local find_pattern, random = ngx.re.find, math.random
 local cast, get_request = ffi.cast, require("resty.core.base").get_request
 local get_last_failure, set_current_peer = nginx.get_last_failure, nginx.set_current_peer
 local set_more_tries = nginx.set_more_tries
@@ -59,20 +61,57 @@ local found_for, found_at, found_pool = 0, 0, nil
 
 local function request_number() return tonumber(cast("intptr_t", get_request())) end
 
--- rewrite answers 503 for a backend without endpoints, the last moment at which that is possible.
+-- ready gives the pool of a backend after its names have been resolved, which may take a pause.
+local function ready(entry)
+  local names = entry.names
+  if names then
+    for i = 1, #names do resolver.ensure(names[i].address, state.settings) end
+  end
+  return find(entry)
+end
+
+-- find_in tells where a pattern is found in a text. Patterns are compiled once.
+local function find_in(text, pattern)
+  local from, _, problem = find_pattern(text, pattern, "jo")
+  if problem then ngx.log(ngx.ERR, "a header pattern of an alternative to backend ", var.backend, ": ", problem) end
+  return from, problem
+end
+
+-- divert sends the request to an alternative of its route, if one takes it and has endpoints, and gives the pool of
+-- that. From then on $backend is the alternative, so that all tries of the request go there.
+local function divert(routes)
+  local paths = routes[var.server_name]
+  if not paths then return nil end
+  local path = var.location_path
+  if var.path_type == "Exact" then path = "=" .. path end
+  local list = paths[path]
+  if not list then return nil end
+  -- When there is affinity: a cookie that belongs to the location's own backend, or to an alternative, comes first.
+  local alternative = alternatives.choose(list, var, find_in, random)
+  local entry = alternative and state.backend(alternative.backend)
+  local pool = entry and ready(entry)
+  if not pool or pool.count == 0 then
+    var.proxy_alternative_upstream_name = "" -- an internal redirect may have left one there
+    return nil
+  end
+  var.backend, var.proxy_alternative_upstream_name = alternative.backend, alternative.name
+  return pool
+end
+
+-- rewrite answers 503 for a backend without endpoints, the last moment at which that is possible, and decides whether
+-- one that has some gets the request.
 function M.rewrite()
   found_for = 0
   local name = var.backend
   if not name or name == "" then return end
   local entry = state.backend(name)
   if not entry then return end
-  local names = entry.names
-  if names then
-    for i = 1, #names do resolver.ensure(names[i].address, state.settings) end
-  end
-  local pool = find(entry)
+  local pool = ready(entry)
   if pool.count == 0 then return ngx.exit(ngx.HTTP_SERVICE_UNAVAILABLE) end
-  found_for, found_at, found_pool = request_number(), now(), pool
+  local time = now() -- not after a pause in divert, so that balance looks again
+  local routes = entry.routes
+  if routes then pool = divert(routes) or pool end
+  found_for, found_at, found_pool = request_number(), time, pool
 end
 
 local function failure(how, status)

@@ -196,7 +196,7 @@ function M.init(path)
   end
 end
 
--- This worker's copy, by backend: {seen, generation, absent, endpoints, names}. The table of a backend stays
+-- This worker's copy, by backend: {seen, generation, absent, endpoints, names, routes}. The table of a backend stays
 -- the same when its content changes, so others may keep things in it.
 local entries = {}
 local absent_count = 0
@@ -224,6 +224,7 @@ local function refresh(name, entry, generation)
   entry.generation = content and own
   entry.endpoints = content and content.endpoints
   entry.names = content and content.names
+  entry.routes = content and content.routes
   if content then
     entry.absent = false
     return entry

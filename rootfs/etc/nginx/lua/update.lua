@@ -4,11 +4,14 @@
 -- It is pure: it stores nothing and knows of what is stored only through the functions it is given.
 
 local address = require("address")
+local alternatives = require("alternatives")
 
 local floor, lower = math.floor, string.lower
 
 local VERSION = 1
 local LARGEST = 10 ^ 14 - 1 -- cjson writes numbers with 14 digits
+local LONGEST_NAME = 512
+local LONGEST_TEXT = 4096 -- NGINX takes no longer argument, so no server name, path or pattern is longer
 
 local M = {}
 
@@ -26,13 +29,15 @@ local function is_list(value)
 end
 
 -- is_map accepts the empty list as well: cjson reads {} and [] alike.
-local function is_map(value)
+local function is_map(value, longest_key)
   if type(value) ~= "table" then return false end
   for key in pairs(value) do
-    if type(key) ~= "string" or key == "" or #key > 512 then return false end
+    if type(key) ~= "string" or key == "" or #key > (longest_key or LONGEST_NAME) then return false end
   end
   return true
 end
+
+local function is_name(text) return type(text) == "string" and text ~= "" and #text <= LONGEST_NAME end
 
 local function is_hostname(text)
   if type(text) ~= "string" or #text > 254 or text == "" or address.parse(text) then return false end
@@ -46,7 +51,7 @@ local function check_strings(list, what)
   if list == nil then return nil end
   if not is_list(list) then return what .. " is not a list" end
   for _, text in ipairs(list) do
-    if type(text) ~= "string" or text == "" or #text > 512 then return what .. " holds something that is no name" end
+    if not is_name(text) then return what .. " holds something that is no name" end
   end
   return nil
 end
@@ -62,12 +67,45 @@ local function check_targets(list, what, is_good)
   return nil
 end
 
+local function check_alternative(alternative)
+  if not is_map(alternative) then return "an alternative is not an object" end
+  if not is_name(alternative.backend) then return "an alternative has a bad backend" end
+  for _, field in ipairs({ "header", "header_value", "header_pattern", "cookie" }) do
+    local text = alternative[field]
+    if text ~= nil and (type(text) ~= "string" or text == "" or #text > LONGEST_TEXT) then
+      return "an alternative has a bad " .. field
+    end
+  end
+  local refused, weight, total = alternative.header_refused, alternative.weight, alternative.weight_total
+  if refused ~= nil and type(refused) ~= "boolean" then return "an alternative has a bad header_refused" end
+  if total ~= nil and not is_integer(total, 1, LARGEST) then return "an alternative has a bad weight_total" end
+  if weight ~= nil and not is_integer(weight, 0, total or 0) then return "an alternative has a bad weight" end
+  return nil
+end
+
+local function check_routes(routes)
+  if routes == nil then return nil end
+  if not is_map(routes, LONGEST_TEXT) then return "routes is not an object" end
+  for _, paths in pairs(routes) do
+    if not is_map(paths, LONGEST_TEXT) then return "the routes of a server are not an object" end
+    for _, list in pairs(paths) do
+      if not is_list(list) then return "the alternatives of a route are not a list" end
+      for _, alternative in ipairs(list) do
+        local problem = check_alternative(alternative)
+        if problem then return problem end
+      end
+    end
+  end
+  return nil
+end
+
 local function check_backends(backends)
   if not is_map(backends) then return "backends is not an object" end
   for name, backend in pairs(backends) do
     if not is_map(backend) then return "backend " .. name .. " is not an object" end
     local problem = check_targets(backend.endpoints, "endpoint", address.parse)
       or check_targets(backend.names, "name", is_hostname)
+      or check_routes(backend.routes)
     if problem then return "backend " .. name .. ": " .. problem end
   end
   return nil
@@ -135,6 +173,21 @@ local function targets(list)
   return out
 end
 
+-- prepared copies routes with their alternatives as they are asked; without routes there is nothing.
+local function prepared(routes)
+  if not routes or next(routes) == nil then return nil end
+  local out = {}
+  for server, paths in pairs(routes) do
+    out[server] = {}
+    for path, list in pairs(paths) do
+      local asked = {}
+      for i, alternative in ipairs(list) do asked[i] = alternatives.prepare(alternative) end
+      out[server][path] = asked
+    end
+  end
+  return out
+end
+
 local function normal(document)
   local removed = document.removed or {}
   local update = {
@@ -151,7 +204,9 @@ local function normal(document)
     },
   }
   for name, backend in pairs(document.backends or {}) do
-    update.backends[name] = { endpoints = targets(backend.endpoints), names = targets(backend.names) }
+    update.backends[name] = {
+      endpoints = targets(backend.endpoints), names = targets(backend.names), routes = prepared(backend.routes),
+    }
   end
   for host, id in pairs(document.hosts or {}) do update.hosts[lower(host)] = id end
   for i, host in ipairs(removed.hosts or {}) do update.removed.hosts[i] = lower(host) end
