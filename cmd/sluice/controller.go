@@ -74,7 +74,7 @@ func controllerCommand() *cobra.Command {
 		Use:   "controller [--manifests DIR]",
 		Short: "Run NGINX and keep it as the objects of a cluster, or of manifests, say",
 		// Manifests for ingress-nginx start this program.
-		Aliases: []string{"/nginx-ingress-controller"},
+		Aliases: []string{controllerLink},
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if f.version {

@@ -15,7 +15,9 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	err := rootCommand().ExecuteContext(ctx)
+	root := rootCommand()
+	root.SetArgs(commandLine(os.Args))
+	err := root.ExecuteContext(ctx)
 	switch {
 	case errors.Is(err, errProblems):
 		os.Exit(1)
@@ -32,7 +34,7 @@ func rootCommand() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(controllerCommand(), renderCommand(), versionCommand())
+	root.AddCommand(controllerCommand(), renderCommand(), versionCommand(), waitShutdownCommand())
 	return root
 }
 

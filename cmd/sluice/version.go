@@ -9,8 +9,11 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// release is set when a release is built.
-var release = "development"
+// These are set when a release is built.
+var (
+	release = "development"
+	commit  string
+)
 
 func versionCommand() *cobra.Command {
 	return &cobra.Command{
@@ -38,6 +41,9 @@ const repository = "github.com/sluice-ingress/sluice"
 
 // revision is the commit the binary was built from, as far as the build recorded it.
 func revision() string {
+	if commit != "" {
+		return commit
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return "unknown revision"
