@@ -30,9 +30,10 @@ bench: setup ## measure against a hand-written nginx.conf (needs root); BENCH ar
 	rootfs/enter --pid -- $(CURDIR)/bin/bench $(BENCH)
 
 .PHONY: cluster
-cluster: ## start a real Kubernetes control plane without a container engine, until Ctrl-C (needs root)
+cluster: setup ## start a real Kubernetes control plane without a container engine, until Ctrl-C (needs root)
 	test/e2e/build
-	@dir=$$(mktemp -d) && bin/e2e/controlplane -dir "$$dir"; rm -rf -- "$$dir"
+	@image=$$(rootfs/image) && dir=$$(mktemp -d) && \
+		SLUICE_IMAGE_ROOT=$$image bin/e2e/controlplane -dir "$$dir" -publish 127.0.0.1:8080=10.0.1.1:80 -publish 127.0.0.1:8443=10.0.1.1:443; rm -rf -- "$$dir"
 
 .PHONY: e2e
 e2e: setup ## the tests on a real control plane alone, or on the cluster of KUBECONFIG (needs root)
