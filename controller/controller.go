@@ -145,11 +145,7 @@ func (c *Controller) applyLoop(ctx context.Context) {
 		if time.Since(last) > pause+idleWhile {
 			pause = 0
 		}
-		due := last.Add(pause)
-		if c.Engine.Draining() == 0 {
-			due = last.Add(c.Pace.shortened(pause))
-		}
-		if !wait(ctx, time.Until(due)) {
+		if !c.await(ctx, last, pause) {
 			return
 		}
 		reloaded, retry := c.apply(ctx)
@@ -161,6 +157,18 @@ func (c *Controller) applyLoop(ctx context.Context) {
 			return
 		}
 	}
+}
+
+// await returns when a pause after the last configuration is over, or may end early: workers who have just been replaced
+// need a moment to go even if they have nothing to finish. It returns false if the context ended first.
+func (c *Controller) await(ctx context.Context, last time.Time, pause time.Duration) bool {
+	end := last.Add(pause)
+	for look := last.Add(c.Pace.shortened(pause)); wait(ctx, time.Until(look)); look = look.Add(firstPause) {
+		if !look.Before(end) || c.Engine.Draining() == 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // wait returns false if the context ended first.

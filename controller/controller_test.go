@@ -222,3 +222,28 @@ func TestPauses(t *testing.T) {
 		}
 	})
 }
+
+// A pause ends early when the last older worker goes.
+func TestAPauseEndsWithTheLastOlderWorker(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, e, _ := start(t, fleet.Lists(1, 80, "10.0.0.1"))
+		e.draining.Store(1)
+		n := 2
+		next := func() {
+			receive(t, "a configuration", e.applied)
+			e.result <- nil
+			s.set(fleet.Lists(n, 80, "10.0.0.1"))
+			n++
+		}
+		for range 6 { // as long as pauses grow
+			next()
+		}
+		before := time.Now()
+		time.AfterFunc(500*time.Millisecond, func() { e.draining.Store(0) })
+		receive(t, "a configuration", e.applied)
+		if pause := time.Since(before).Round(time.Millisecond); pause > 600*time.Millisecond {
+			t.Errorf("the pause was %v", pause)
+		}
+		e.result <- nil
+	})
+}

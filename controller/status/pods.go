@@ -46,15 +46,16 @@ func (r replicas) list(ctx context.Context) ([]corev1.Pod, error) {
 	return list.Items, nil
 }
 
-// areAlone tells whether no other replica runs or is about to.
+// areAlone tells whether no other replica will run on. One that is stopping as we are, as when a Deployment is scaled to
+// zero, does not.
 func (r replicas) areAlone(ctx context.Context) (bool, error) {
 	pods, err := r.list(ctx)
 	if err != nil {
 		return false, err
 	}
 	for _, pod := range pods {
-		ended := pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
-		if pod.Name != r.self.Name && !ended {
+		ends := pod.DeletionTimestamp != nil || pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
+		if pod.Name != r.self.Name && !ends {
 			return false, nil
 		}
 	}

@@ -317,6 +317,8 @@ func TestClear(t *testing.T) {
 	stopped.Status.Phase = corev1.PodFailed
 	starting := pod("sluice-2", "b", "2")
 	starting.Status.Phase = corev1.PodPending
+	stopping := pod("sluice-2", "b", "1")
+	stopping.DeletionTimestamp = &metav1.Time{Time: time.Now()}
 	foreign := pod("other", "b", "1")
 	foreign.Labels["app"] = "other"
 	for what, c := range map[string]struct {
@@ -326,6 +328,7 @@ func TestClear(t *testing.T) {
 	}{
 		"alone":             {[]*corev1.Pod{pod(self.Name, "a", "1"), foreign, stopped}, []string{"203.0.113.1"}, true},
 		"another one runs":  {[]*corev1.Pod{pod(self.Name, "a", "1"), pod("sluice-2", "b", "2")}, []string{"203.0.113.1"}, false},
+		"another one goes":  {[]*corev1.Pod{pod(self.Name, "a", "1"), stopping}, []string{"203.0.113.1"}, true},
 		"another one comes": {[]*corev1.Pod{pod(self.Name, "a", "1"), starting}, []string{"203.0.113.1"}, false},
 		"two addresses":     {[]*corev1.Pod{pod(self.Name, "a", "1")}, []string{"203.0.113.2", "lb.example.com"}, false},
 		"nobody knows us":   {nil, []string{"203.0.113.1"}, false},
