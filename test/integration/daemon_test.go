@@ -67,6 +67,7 @@ func (d *daemon) stop() {
 		return
 	}
 	workers := processes(d.state)
+	client.CloseIdleConnections() // NGINX waits a minute for the first request on one that has had none
 	_ = d.cmd.Process.Signal(syscall.SIGTERM)
 	select {
 	case err := <-d.ended:
