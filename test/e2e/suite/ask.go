@@ -25,17 +25,20 @@ type Answer struct {
 // not followed and certificates not checked.
 func (s *Sluice) Get(target string) (Answer, error) { return Get(s.Address, target) }
 
-// Get asks a machine for a URL as Sluice.Get does.
+// Get asks a machine for a URL as Sluice.Get does, at the usual port of its scheme unless the machine's name has one.
 func Get(machine, target string) (Answer, error) {
 	const longest = 10 * time.Second
 	parsed, err := url.Parse(target)
 	if err != nil {
 		return Answer{}, err
 	}
-	port := map[string]string{"http": "80", "https": "443"}[parsed.Scheme]
+	address := machine
+	if _, _, err := net.SplitHostPort(machine); err != nil {
+		address = net.JoinHostPort(machine, map[string]string{"http": "80", "https": "443"}[parsed.Scheme])
+	}
 	transport := &http.Transport{
 		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
-			return (&net.Dialer{}).DialContext(ctx, network, net.JoinHostPort(machine, port))
+			return (&net.Dialer{}).DialContext(ctx, network, address)
 		},
 		TLSClientConfig:   &tls.Config{InsecureSkipVerify: true, ServerName: parsed.Hostname()},
 		DisableKeepAlives: true,

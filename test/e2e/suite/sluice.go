@@ -17,6 +17,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/sluice-ingress/sluice/test/e2e/controlplane"
@@ -26,25 +27,40 @@ import (
 type Sluice struct {
 	Release   string
 	Namespace string // of the same name
-	Address   string // of the load balancer: HTTP at port 80, HTTPS at port 443
+	Address   string // of the load balancer: HTTP at port 80, HTTPS at port 443; empty if there is to be none
 }
 
 // installed are the releases of this process, by name.
-var installed = map[string]*Sluice{}
+var installed = struct {
+	sync.Mutex
+	releases map[string]*Sluice
+}{releases: map[string]*Sluice{}}
 
 // Install installs the chart with values, which are YAML, and waits until all replicas are ready. A release that the
 // process has installed is used again, so that the tests of a package share it; Main uninstalls it. On a control plane
 // of our own, Main needs the option SluiceImage.
 func Install(t testing.TB, release, values string) *Sluice {
 	t.Helper()
-	if installed[release] == nil {
+	installed.Lock()
+	s := installed.releases[release]
+	installed.Unlock()
+	if s == nil {
 		if err := apply(release, values, t.TempDir()); err != nil {
 			t.Fatalf("install Sluice: %v", err)
 		}
-		installed[release] = &Sluice{Release: release, Namespace: release}
+		s = &Sluice{Release: release, Namespace: release}
+		installed.Lock()
+		installed.releases[release] = s
+		installed.Unlock()
 	}
-	s := installed[release]
-	s.Address = WaitLoadBalancer(t, s.Namespace, s.Controller(), time.Minute)
+	service, err := Client(t).CoreV1().Services(s.Namespace).Get(t.Context(), s.Controller(), metav1.GetOptions{})
+	switch {
+	case apierrors.IsNotFound(err):
+	case err != nil:
+		t.Fatalf("look for the Service of Sluice: %v", err)
+	case service.Spec.Type == corev1.ServiceTypeLoadBalancer:
+		s.Address = WaitLoadBalancer(t, s.Namespace, s.Controller(), time.Minute)
+	}
 	return s
 }
 
@@ -62,7 +78,9 @@ func (s *Sluice) Uninstall(t testing.TB) {
 	if err := helm("uninstall", s.Release, "--namespace", s.Namespace, "--wait", "--timeout", "2m"); err != nil {
 		t.Fatalf("uninstall Sluice: %v", err)
 	}
-	delete(installed, s.Release)
+	installed.Lock()
+	delete(installed.releases, s.Release)
+	installed.Unlock()
 }
 
 // apply installs a release or upgrades it; dir is for a file.
@@ -116,7 +134,7 @@ func uninstall() error {
 		return nil
 	}
 	var errs []error
-	for _, s := range installed {
+	for _, s := range installed.releases {
 		errs = append(errs, helm("uninstall", s.Release, "--namespace", s.Namespace, "--wait"))
 	}
 	return errors.Join(errs...)

@@ -140,6 +140,7 @@ func Config(t testing.TB) *rest.Config {
 		t.Fatalf("read KUBECONFIG: %v", err)
 	}
 	config.QPS = -1
+	config.WarningHandler = rest.NoWarnings{} // tests use what is deprecated, as people do
 	return config
 }
 

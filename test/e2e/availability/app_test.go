@@ -1,0 +1,171 @@
+//go:build e2e
+
+package availability_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/sluice-ingress/sluice/test/e2e/suite"
+)
+
+// app is a Deployment with a Service and an Ingress at a host of its own.
+type app struct {
+	testing.TB
+	sluice          *suite.Sluice
+	namespace, host string
+}
+
+// ordinary is how most applications end: they serve for a moment after nobody should ask them any more, and close
+// WebSockets with a goodbye.
+const ordinary = `
+      terminationGracePeriodSeconds: 30
+      containers:
+      - name: app
+        lifecycle: {preStop: {sleep: {seconds: 2}}}`
+
+// abrupt takes no new connections from the moment in which it is told to end, and only finishes what it has begun.
+const abrupt = `
+      terminationGracePeriodSeconds: 30
+      containers:
+      - name: app`
+
+// deploy makes an app of so many pods and waits until each replica of Sluice serves it. When the test is over, no change
+// of it is left to be made live while the next one measures.
+func deploy(t *testing.T, s *suite.Sluice, replicas int, pod string) *app {
+	t.Helper()
+	a := &app{TB: t, sluice: s, namespace: suite.Namespace(t)}
+	a.host = a.namespace + ".example.com"
+	suite.Apply(t, a.namespace, fmt.Sprintf(`
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: app}
+spec:
+  replicas: %d
+  selector: {matchLabels: {app: app}}
+  template:
+    metadata: {labels: {app: app}}
+    spec:%s
+        image: example/echo
+        args: [-goodbye]
+        ports: [{name: http, containerPort: 8080}]
+        env:
+        - {name: POD_NAME, valueFrom: {fieldRef: {fieldPath: metadata.name}}}
+        - {name: POD_IP, valueFrom: {fieldRef: {fieldPath: status.podIP}}}
+        readinessProbe: {httpGet: {path: /ready, port: http}, periodSeconds: 1}
+      topologySpreadConstraints:
+      - {maxSkew: 1, topologyKey: kubernetes.io/hostname, whenUnsatisfiable: DoNotSchedule, labelSelector: {matchLabels: {app: app}}}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: app}
+spec: {selector: {app: app}, ports: [{port: 80, targetPort: http}]}
+`, replicas, pod))
+	a.waitPods(replicas)
+	a.reloading(func() { suite.Apply(t, a.namespace, fmt.Sprintf(ingress, "app", a.host, "app")) })
+	t.Cleanup(func() {
+		a.reloading(func() {
+			err := suite.Client(a).NetworkingV1().Ingresses(a.namespace).Delete(context.Background(), "app", metav1.DeleteOptions{})
+			if err != nil {
+				a.Errorf("remove the Ingress: %v", err)
+			}
+		})
+	})
+	return a
+}
+
+// ingress is one of a name, for a host, to a Service.
+const ingress = `
+---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata:
+  name: %s
+  annotations: {nginx.ingress.kubernetes.io/ssl-redirect: "false"}
+spec:
+  ingressClassName: nginx
+  rules:
+  - host: %s
+    http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: %s, port: {number: 80}}}}]}
+`
+
+// reloading makes a change and waits until each replica has made it live.
+func (a *app) reloading(change func()) {
+	a.Helper()
+	before := reloads(a, a.sluice)
+	change()
+	suite.Within(a, soon, func() error {
+		for pod, count := range reloads(a, a.sluice) {
+			if count == before[pod] {
+				return fmt.Errorf("%s has not reloaded", pod)
+			}
+		}
+		return nil
+	})
+}
+
+// reloads are how many configurations each replica has made live.
+func reloads(t testing.TB, s *suite.Sluice) map[string]float64 {
+	t.Helper()
+	counts := map[string]float64{}
+	for _, pod := range s.Pods(t) {
+		counts[pod.Name] = s.Metric(t, pod, "sluice_reloads_total")
+	}
+	return counts
+}
+
+// wantNoReload wants what says so by Sluice's own metrics and by those of ingress-nginx.
+func wantNoReload(t testing.TB, s *suite.Sluice, before map[string]float64) {
+	t.Helper()
+	for _, pod := range s.Pods(t) {
+		for _, name := range []string{"sluice_reloads_total", "nginx_ingress_controller_success"} {
+			if count := s.Metric(t, pod, name); count != before[pod.Name] {
+				t.Errorf("%s of %s was %v before, and is %v", name, pod.Name, before[pod.Name], count)
+			}
+		}
+	}
+}
+
+// waitPods waits until the rollout is over and no other pod is left.
+func (a *app) waitPods(n int) []corev1.Pod {
+	a.Helper()
+	suite.WaitRollout(a, a.namespace, "app", soon)
+	var pods []corev1.Pod
+	suite.Within(a, soon, func() error {
+		list, err := suite.Client(a).CoreV1().Pods(a.namespace).List(context.WithoutCancel(a.Context()), metav1.ListOptions{LabelSelector: "app=app"})
+		if err != nil {
+			return err
+		}
+		if pods = list.Items; len(pods) != n {
+			return fmt.Errorf("there are %d pods, not %d", len(pods), n)
+		}
+		return nil
+	})
+	return pods
+}
+
+func (a *app) patch(patch string) {
+	a.Helper()
+	deployments := suite.Client(a).AppsV1().Deployments(a.namespace)
+	if _, err := deployments.Patch(a.Context(), "app", types.StrategicMergePatchType, []byte(patch), metav1.PatchOptions{}); err != nil {
+		a.Fatal(err)
+	}
+}
+
+// roll replaces all pods, as kubectl rollout restart does, and waits until the old ones are gone.
+func (a *app) roll(round, n int) {
+	a.Helper()
+	a.patch(fmt.Sprintf(`{"spec": {"template": {"metadata": {"annotations": {"kubectl.kubernetes.io/restartedAt": "round %d"}}}}}`, round))
+	a.waitPods(n)
+}
+
+func (a *app) scale(n int) {
+	a.Helper()
+	a.patch(fmt.Sprintf(`{"spec": {"replicas": %d}}`, n))
+	a.waitPods(n)
+}

@@ -1,0 +1,35 @@
+//go:build e2e
+
+// Package availability_test shows that users lose no request when pods, nodes, certificates, the API server or Sluice
+// itself change, end or are lost, and how long it takes until all is as it should be. Each test puts load on two replicas
+// of Sluice through their Service, and logs what it measured.
+package availability_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/sluice-ingress/sluice/test/e2e/suite"
+)
+
+func TestMain(m *testing.M) {
+	suite.Main(m, suite.Arguments("-nodes", "3"))
+}
+
+// soon is how long the cluster may take on a busy machine.
+const soon = time.Minute
+
+// install makes two replicas, each on a node of its own.
+func install(t *testing.T) *suite.Sluice {
+	t.Helper()
+	s := suite.Install(t, "sluice", `
+controller:
+  replicaCount: 2
+  topologySpreadConstraints:
+  - maxSkew: 1
+    topologyKey: kubernetes.io/hostname
+    whenUnsatisfiable: DoNotSchedule
+    labelSelector: {matchLabels: {app.kubernetes.io/component: controller}}
+`)
+	return s
+}

@@ -1,0 +1,162 @@
+//go:build e2e
+
+package availability_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/sluice-ingress/sluice/test/e2e/suite"
+)
+
+func TestANewMasterOfNGINXCostsNothing(t *testing.T) {
+	suite.Control(t)
+	s := install(t)
+	a := deploy(t, s, 2, ordinary)
+	traffic := a.start()
+	for _, replica := range s.Pods(t) {
+		traffic.run(time.Second)
+		master := children(t, find(t, replica), "nginx")[0]
+		kill(t, master)
+		killed := time.Now()
+		suite.Within(t, soon, func() error {
+			if now := children(t, find(t, replica), "nginx"); len(now) == 0 || now[0] == master {
+				return fmt.Errorf("these are the masters: %v", now)
+			}
+			return nil
+		})
+		a.waitReady(replica.Name)
+		t.Logf("measured: %s was ready with another master after %v", replica.Name, time.Since(killed))
+	}
+	traffic.run(2 * time.Second)
+	traffic.wantNoFailure(traffic.stop())
+}
+
+func TestARestartOfTheControllerCostsOnlyWhatItWasDoing(t *testing.T) {
+	suite.Control(t)
+	s := install(t)
+	a := deploy(t, s, 2, ordinary)
+	traffic := a.start()
+	traffic.run(2 * time.Second)
+	replica := s.Pods(t)[0]
+	sluice := find(t, replica)
+	nginx := children(t, sluice, "nginx")[0]
+	kill(t, sluice)
+	waitGone(t, nginx)
+	ended := time.Now()
+	a.waitUnready(replica.Name)
+	noticed := time.Now()
+	a.waitReady(replica.Name)
+	t.Logf("measured: the pod's status said so %v after the container had ended, and the replica was ready again after %v", noticed.Sub(ended), time.Since(ended))
+	traffic.run(2 * time.Second)
+	traffic.wantOnlyFailures(traffic.stop(), ended, noticed)
+}
+
+func (a *app) waitReady(replica string) {
+	a.Helper()
+	suite.Within(a, soon, func() error {
+		if !isReady(a.replica(replica)) {
+			return fmt.Errorf("%s is not ready", replica)
+		}
+		return nil
+	})
+}
+
+func (a *app) waitUnready(replica string) {
+	a.Helper()
+	suite.Within(a, soon, func() error {
+		if isReady(a.replica(replica)) {
+			return fmt.Errorf("%s is ready", replica)
+		}
+		return nil
+	})
+}
+
+func (a *app) replica(name string) *corev1.Pod {
+	a.Helper()
+	pod, err := suite.Client(a).CoreV1().Pods(a.sluice.Namespace).Get(a.Context(), name, metav1.GetOptions{})
+	if err != nil {
+		a.Fatal(err)
+	}
+	return pod
+}
+
+func isReady(pod *corev1.Pod) bool {
+	for _, c := range pod.Status.Conditions {
+		if c.Type == corev1.PodReady {
+			return c.Status == corev1.ConditionTrue
+		}
+	}
+	return false
+}
+
+// find is the process of this machine that is Sluice in a pod.
+func find(t *testing.T, pod corev1.Pod) int {
+	t.Helper()
+	var found int
+	suite.Within(t, soon, func() error {
+		directories, err := filepath.Glob("/proc/[0-9]*")
+		if err != nil {
+			return err
+		}
+		for _, directory := range directories {
+			name, _ := os.ReadFile(filepath.Join(directory, "comm")) // it may have ended
+			environment, _ := os.ReadFile(filepath.Join(directory, "environ"))
+			if string(name) == "sluice\n" && bytes.Contains(environment, []byte("\x00POD_NAME="+pod.Name+"\x00")) {
+				found, err = strconv.Atoi(filepath.Base(directory))
+				return err
+			}
+		}
+		return fmt.Errorf("%s has no process", pod.Name)
+	})
+	return found
+}
+
+// children are those of a process that have a name.
+func children(t *testing.T, of int, name string) []int {
+	t.Helper()
+	var all []int
+	files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", of)) // the pattern is right
+	for _, file := range files {
+		text, _ := os.ReadFile(file) // the thread may have ended
+		for field := range strings.FieldsSeq(string(text)) {
+			if is, _ := os.ReadFile(filepath.Join("/proc", field, "comm")); string(is) == name+"\n" {
+				child, err := strconv.Atoi(field)
+				if err != nil {
+					t.Fatal(err)
+				}
+				all = append(all, child)
+			}
+		}
+	}
+	return all
+}
+
+func kill(t *testing.T, process int) {
+	t.Helper()
+	if err := syscall.Kill(process, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// waitGone waits until a process has ended.
+func waitGone(t *testing.T, process int) {
+	t.Helper()
+	suite.Within(t, soon, func() error {
+		if err := syscall.Kill(process, 0); !errors.Is(err, syscall.ESRCH) {
+			return fmt.Errorf("process %d is there, %v", process, err)
+		}
+		return nil
+	})
+}
