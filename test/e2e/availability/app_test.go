@@ -109,12 +109,20 @@ func (a *app) reloading(change func()) {
 	})
 }
 
-// reloads are how many configurations each replica has made live.
+// reloads are how many configurations each replica has made live. None is being made live when it returns, unless
+// somebody changes an Ingress.
 func reloads(t testing.TB, s *suite.Sluice) map[string]float64 {
 	t.Helper()
 	counts := map[string]float64{}
 	for _, pod := range s.Pods(t) {
-		counts[pod.Name] = s.Metric(t, pod, "sluice_reloads_total")
+		suite.Within(t, soon, func() error {
+			tested := s.Metric(t, pod, "sluice_test_duration_seconds_count")
+			counts[pod.Name] = s.Metric(t, pod, "sluice_reloads_total")
+			if counts[pod.Name] != tested {
+				return fmt.Errorf("%s has tested %v configurations, and %v are live", pod.Name, tested, counts[pod.Name])
+			}
+			return nil
+		})
 	}
 	return counts
 }

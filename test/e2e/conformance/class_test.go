@@ -100,6 +100,7 @@ func TestTheDefaultClass(t *testing.T) {
 // TestChangesOfClass are followed in both directions, of the Ingress and of the IngressClass. The name of a class counts
 // before the annotation.
 func TestChangesOfClass(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, "web")
 	other := s.class("other", "example.com/other", nil)
 	s.of("web", "", "ingressClassName: "+other+",")

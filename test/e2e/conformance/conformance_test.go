@@ -46,6 +46,11 @@ func newSite(t testing.TB, backends ...string) site {
 	return s
 }
 
+// valuesFor are those of a release with a class of its own, whose name is the release's, and with more for the controller.
+func valuesFor(class, more string) string {
+	return fmt.Sprintf(`{controller: {ingressClass: %[1]s, ingressClassResource: {name: %[1]s, controllerValue: example.com/%[1]s}, %[2]s}}`, class, more)
+}
+
 // at is the same at another release.
 func (s site) at(other *suite.Sluice) site {
 	s.Sluice = other

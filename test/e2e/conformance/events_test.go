@@ -18,12 +18,8 @@ import (
 
 // TestEvents tell on the object what is wrong with which field, once, and only by the leader of two replicas.
 func TestEvents(t *testing.T) {
-	pair := suite.Install(t, "pair", `
-controller:
-  replicaCount: 2
-  ingressClass: pair
-  ingressClassResource: {name: pair, controllerValue: example.com/pair}
-`)
+	t.Parallel()
+	pair := suite.Install(t, "pair", valuesFor("pair", "replicaCount: 2"))
 	s := newSite(t, "web").at(pair)
 	s.apply(`
 apiVersion: networking.k8s.io/v1

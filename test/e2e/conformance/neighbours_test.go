@@ -4,7 +4,6 @@ package conformance_test
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -16,22 +15,12 @@ import (
 	"github.com/sluice-ingress/sluice/test/e2e/suite"
 )
 
-// neighbour is a release with a class and a Lease of its own. Its statuses are compared as often as can be.
-func neighbour(t testing.TB, name string) *suite.Sluice {
-	t.Helper()
-	return suite.Install(t, name, fmt.Sprintf(`
-controller:
-  electionID: %[1]s
-  ingressClass: %[1]s
-  ingressClassResource: {name: %[1]s, controllerValue: example.com/%[1]s}
-  extraArgs: {status-update-interval: 5}
-`, name))
-}
-
 // TestNeighbours are two controllers with classes of their own: each serves and writes only what is its own, and takes over
 // what is moved to it.
 func TestNeighbours(t *testing.T) {
-	left, right := neighbour(t, "left"), neighbour(t, "right")
+	t.Parallel()
+	const often = "extraArgs: {status-update-interval: 5}" // compare statuses as often as can be
+	left, right := suite.Install(t, "left", valuesFor("left", often)), suite.Install(t, "right", valuesFor("right", often))
 	s := newSite(t, "web", "other")
 	s.of("mine", "", "ingressClassName: left,")
 	s.of("yours", "", "ingressClassName: right,")

@@ -75,21 +75,9 @@ func (s site) patchService(patch string) {
 
 // TestFixedAddresses come from a flag instead of the Service.
 func TestFixedAddresses(t *testing.T) {
-	fixed := suite.Install(t, "fixed", `
-controller:
-  ingressClass: fixed
-  ingressClassResource: {name: fixed, controllerValue: example.com/fixed}
-  publishService: {enabled: false}
-  extraArgs: {publish-status-address: "192.0.2.7, edge.example.com"}
-`)
-	s := newSite(t)
-	s.apply(`
-apiVersion: networking.k8s.io/v1
-kind: Ingress
-metadata: {name: web}
-spec: {ingressClassName: fixed, rules: [{host: DOMAIN}]}
-`)
+	t.Parallel()
+	values := valuesFor("fixed", `publishService: {enabled: false}, extraArgs: {publish-status-address: "192.0.2.7, edge.example.com"}`)
+	s := newSite(t).at(suite.Install(t, "fixed", values))
+	s.of("web", "", "ingressClassName: fixed,")
 	s.wantAddresses("web", "192.0.2.7", "edge.example.com")
-	fixed.Uninstall(t)
-	s.wantAddresses("web", "192.0.2.7", "edge.example.com") // several are not of this release alone
 }

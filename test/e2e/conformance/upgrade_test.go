@@ -7,24 +7,27 @@ import (
 	"testing"
 
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/sluice-ingress/sluice/test/e2e/suite"
 )
 
-// TestUpgrades of the release change settings of the ConfigMap without touching a pod, and replace the pods for new flags.
+// TestUpgrades of a release change settings of the ConfigMap without touching a pod, and replace the pods for new flags.
 func TestUpgrades(t *testing.T) {
-	s := newSite(t, "web")
+	t.Parallel()
+	const config = `config: {http-redirect-code: "301"}`
+	s := newSite(t, "web").at(suite.Install(t, "upgraded", valuesFor("upgraded", "")))
 	s.tlsSecret("web", "web.DOMAIN")
-	s.of("web", "", "ingressClassName: nginx, tls: [{hosts: [web.DOMAIN], secretName: web}],")
+	s.of("web", "", "ingressClassName: upgraded, tls: [{hosts: [web.DOMAIN], secretName: web}],")
 	s.wantStatus(308, "http://web.DOMAIN/")
 	before := s.processes()
-	t.Cleanup(func() { s.Upgrade(t, "") }) // for the other tests
 
-	s.Upgrade(t, `controller: {config: {http-redirect-code: "301"}}`)
+	s.Upgrade(t, valuesFor("upgraded", config))
 	s.wantStatus(301, "http://web.DOMAIN/")
 	if after := s.processes(); !maps.Equal(before, after) {
 		t.Errorf("for a setting of the ConfigMap, pods and their restarts went from %v to %v", before, after)
 	}
 
-	s.Upgrade(t, `controller: {config: {http-redirect-code: "301"}, extraArgs: {status-update-interval: 5}}`)
+	s.Upgrade(t, valuesFor("upgraded", config+", extraArgs: {status-update-interval: 5}"))
 	for uid := range s.processes() {
 		if _, is := before[uid]; is {
 			t.Errorf("pod %s has outlived a change of its flags", uid)

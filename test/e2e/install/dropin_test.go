@@ -24,6 +24,7 @@ var static string
 // TestAManifestOfIngressNginx needs no change but of the image: the controller starts, serves with all its workers, gets on
 // with the rights that are written there, and is stopped by the hook that is.
 func TestAManifestOfIngressNginx(t *testing.T) {
+	t.Parallel()
 	namespace := suite.Namespace(t)
 	s := site{TB: t, class: namespace, namespace: namespace, Sluice: &suite.Sluice{Release: "ingress-nginx", Namespace: namespace}}
 	s.apply(strings.ReplaceAll(static, "PLACE", namespace))

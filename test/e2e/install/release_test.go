@@ -26,6 +26,7 @@ import (
 // right but to open these. When its last pod ends, no status leads to it any more, and no other waits for its Lease. When the
 // release is gone nothing of it is left but that Lease.
 func TestDefaults(t *testing.T) {
+	t.Parallel()
 	s := site{TB: t, class: "nginx", namespace: suite.Namespace(t), Sluice: suite.Install(t, "sluice", "")}
 	s.apply(`{apiVersion: v1, kind: Service, metadata: {name: web}, spec: {ports: [{port: 80}]}}`)
 	s.apply(ingressFor("web"))
@@ -36,7 +37,7 @@ func TestDefaults(t *testing.T) {
 		wantUnprivileged(t, s.Pods(t)[0].Name)
 	})
 
-	s.Upgrade(t, `controller: {extraArgs: {status-update-interval: 5}}`)
+	s.Upgrade(t, `controller: {electionTTL: 4s}`)
 	s.wantServed(s.Address, "web.DOMAIN")
 
 	suite.Within(t, soon, func() error { // by the new pod, which is to clear the status
@@ -176,6 +177,7 @@ func field(status, key string) string {
 
 // TestADaemonSetInTheNetworkOfItsNode serves at the node's address and publishes that.
 func TestADaemonSetInTheNetworkOfItsNode(t *testing.T) {
+	t.Parallel()
 	nodes, err := suite.Client(t).CoreV1().Nodes().List(t.Context(), metav1.ListOptions{})
 	if err != nil || len(nodes.Items) == 0 {
 		t.Fatalf("there are no nodes: %v", err)
@@ -211,6 +213,7 @@ controller:
 
 // TestNamespacesByLabel are served as soon as they have the label, and no longer when they have lost it.
 func TestNamespacesByLabel(t *testing.T) {
+	t.Parallel()
 	s := site{TB: t, class: "labelled", namespace: suite.Namespace(t)}
 	s.install("scope: {namespaceSelector: served=yes}")
 	s.apply(`{apiVersion: v1, kind: Service, metadata: {name: web}, spec: {ports: [{port: 80}]}}`)

@@ -70,6 +70,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	}
 	const lasts, renewed = 40, 10 * time.Second // as kubelets do
 	go lease.NewController(clock.RealClock{}, a.Client, a.Name, lasts, nil, renewed, a.Name, corev1.NamespaceNodeLease, owner).Run(ctx)
+	go wait.UntilWithContext(ctx, a.assert, renewed/2)
 
 	mine := informers.WithTweakListOptions(func(o *metav1.ListOptions) {
 		o.FieldSelector = fields.OneTermEqualSelector("spec.nodeName", a.Name).String()
@@ -116,6 +117,20 @@ func (a *Agent) register(ctx context.Context) (*corev1.Node, error) {
 		return err
 	})
 	return registered, err
+}
+
+// assert contradicts the cluster's controllers, who say that a node is not ready when its Lease was not renewed for a
+// while, as when the API server was away.
+func (a *Agent) assert(ctx context.Context) {
+	node, err := a.Client.CoreV1().Nodes().Get(ctx, a.Name, metav1.GetOptions{})
+	if err != nil {
+		return // there will be another time
+	}
+	for _, c := range node.Status.Conditions {
+		if c.Type == corev1.NodeReady && c.Status != corev1.ConditionTrue {
+			_, _ = a.register(ctx) // it tells, and fails when the agent ends
+		}
+	}
 }
 
 func (a *Agent) node(version string) *corev1.Node {

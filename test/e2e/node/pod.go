@@ -50,6 +50,7 @@ type pod struct {
 	problem    string // what it waits for before containers can start
 	inits      []*container
 	containers []*container
+	reported   string // the status that was written last
 	changed    chan struct{}
 }
 
@@ -79,6 +80,11 @@ func (p *pod) see(object *corev1.Pod) {
 			p.setStale()
 		}
 		p.latest = object
+		for _, c := range object.Status.Conditions { // or a controller says otherwise, who took the node for lost
+			if c.Type == corev1.PodReady && c.Status != p.conditions[c.Type].Status {
+				p.reported = ""
+			}
+		}
 	})
 	if object.DeletionTimestamp == nil {
 		return
@@ -252,19 +258,18 @@ func (p *pod) cleanUp() {
 
 // keepReporting writes the status whenever it has changed.
 func (p *pod) keepReporting(ctx context.Context) {
-	var last string
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-p.changed:
 		}
-		_ = retry(ctx, p.log, "report", func() error { return p.report(ctx, &last) })
+		_ = retry(ctx, p.log, "report", func() error { return p.report(ctx) })
 	}
 }
 
 // report writes the status unless it is the last one. A patch touches nobody else's conditions.
-func (p *pod) report(ctx context.Context, last *string) error {
+func (p *pod) report(ctx context.Context) error {
 	status := p.status()
 	patch, err := runtime.DefaultUnstructuredConverter.ToUnstructured(&status)
 	if err != nil {
@@ -274,21 +279,26 @@ func (p *pod) report(ctx context.Context, last *string) error {
 		patch["podIPs"] = append(patch["podIPs"].([]any), map[string]any{"$patch": "replace"})
 	}
 	text, err := json.Marshal(map[string]any{"metadata": map[string]any{"uid": p.object.UID}, "status": patch})
-	if err != nil || string(text) == *last {
+	p.mu.Lock()
+	known := string(text) == p.reported
+	p.reported = string(text)
+	p.mu.Unlock()
+	if err != nil || known {
 		return err
 	}
 	_, err = p.agent.Client.CoreV1().Pods(p.object.Namespace).Patch(ctx, p.object.Name, types.StrategicMergePatchType, text, metav1.PatchOptions{}, "status")
 	if err == nil || isGone(err) {
-		*last = string(text)
 		return nil
 	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.reported = ""
 	return err
 }
 
 // finish says how the pod ended and, if it was deleted, lets the API forget it.
 func (p *pod) finish() {
-	var last string
-	if err := retry(p.agentRuns, p.log, "report the end", func() error { return p.report(p.agentRuns, &last) }); err != nil {
+	if err := retry(p.agentRuns, p.log, "report the end", func() error { return p.report(p.agentRuns) }); err != nil {
 		return
 	}
 	p.mu.Lock()

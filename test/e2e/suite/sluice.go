@@ -121,7 +121,7 @@ var buildHelm = sync.OnceValues(func() (string, error) {
 	}
 	program := filepath.Join(repository, "bin", "e2e", "helm")
 	build := exec.Command("go", "build", "-o", program, "helm.sh/helm/v4/cmd/helm")
-	build.Dir = filepath.Join(repository, "charts")
+	build.Dir, build.Env = filepath.Join(repository, "charts"), append(os.Environ(), "CGO_ENABLED=0") // as ./build does
 	if output, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build Helm: %w\n%s", err, output)
 	}

@@ -1,0 +1,100 @@
+//go:build e2e
+
+package availability_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/sluice-ingress/sluice/test/e2e/suite"
+)
+
+func TestRequestsAreServedWhileTheAPIServerIsAway(t *testing.T) {
+	control := suite.Control(t)
+	s := install(t)
+	a := deploy(t, s, 2, ordinary)
+	pods := a.waitPods(2)
+	slice := a.slice(pods[0])
+	a.addIngresses(1)
+	before, traffic := reloads(t, s), a.start()
+	if err := control.Kill(t.Context(), "kube-apiserver"); err != nil {
+		t.Fatal(err)
+	}
+	traffic.run(time.Minute)
+	if err := control.Start(t.Context(), "kube-apiserver"); err != nil {
+		t.Fatal(err)
+	}
+	started := time.Now()
+	suite.Within(t, soon, func() error {
+		_, err := suite.Client(t).CoreV1().Nodes().List(t.Context(), metav1.ListOptions{})
+		return err
+	})
+	back := time.Now()
+	live := a.moveTo(slice, pods[1])
+	t.Logf("measured: the API server answered %v after its start; an EndpointSlice written then was live %v later", back.Sub(started), live)
+
+	// The cluster's own controllers take their time too, and other tests need them.
+	a.patch(`{"spec": {"replicas": 3}}`)
+	suite.WaitRollout(t, a.namespace, "app", 2*soon)
+	t.Logf("measured: the cluster's controllers had started another pod %v after that", time.Since(back.Add(live)))
+	traffic.wantNoFailure(traffic.stop())
+	wantNoReload(t, s, before)
+}
+
+// The Lease of a leader that is killed has to run out.
+func TestAnotherReplicaWritesStatusWithinTwentySecondsAfterTheLeaderWasKilled(t *testing.T) {
+	const longest = 20 * time.Second
+	suite.Control(t) // on other clusters, who balances load may not notice at once
+	s := install(t)
+	a := deploy(t, s, 2, ordinary)
+	leader := waitLeader(t, s, "")
+	traffic := a.start()
+	traffic.run(time.Second)
+	killed := time.Now()
+	if err := suite.Client(t).CoreV1().Pods(s.Namespace).Delete(t.Context(), leader, metav1.DeleteOptions{GracePeriodSeconds: new(int64)}); err != nil {
+		t.Fatal(err)
+	}
+	suite.Apply(t, a.namespace, fmt.Sprintf(ingress, "new", "new."+a.host, "app"))
+	suite.WaitIngress(t, a.namespace, "new", soon)
+	took := time.Since(killed)
+	t.Logf("measured: status was written %v after the leader had been killed, by %s instead of %s", took, waitLeader(t, s, leader), leader)
+	if took > longest {
+		t.Errorf("it took longer than %v", longest)
+	}
+	suite.WaitRollout(t, s.Namespace, s.Controller(), soon)
+	traffic.wantOnlyFailures(traffic.stop(), killed, killed)
+}
+
+// waitLeader waits until another replica than one leads.
+func waitLeader(t *testing.T, s *suite.Sluice, than string) string {
+	t.Helper()
+	var holder string
+	suite.Within(t, soon, func() error {
+		list, err := suite.Client(t).CoordinationV1().Leases(s.Namespace).List(t.Context(), metav1.ListOptions{})
+		if err != nil {
+			return err
+		}
+		holder = ""
+		for _, lease := range list.Items {
+			holder += deref(lease.Spec.HolderIdentity)
+		}
+		led := slices.ContainsFunc(s.Pods(t), func(p corev1.Pod) bool { return p.Name == holder })
+		if !led || holder == than {
+			return fmt.Errorf("%q leads", holder)
+		}
+		return nil
+	})
+	return holder
+}
+
+func deref(p *string) string {
+	if p == nil {
+		return ""
+	}
+	return *p
+}
