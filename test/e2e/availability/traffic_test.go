@@ -117,23 +117,3 @@ func (t *traffic) wantOnlyFailures(results map[string]*load.Result, ended, notic
 		t.Logf("measured: %s: %d requests in flight failed, %d more until the end was noticed, %d after that", name, inFlight, unnoticed, after)
 	}
 }
-
-// reach waits until so many pods have answered, over each kind of requests.
-func (t *traffic) reach(pods int) {
-	t.Helper()
-	for name, run := range t.runs {
-		if name == "WebSocket" { // whose sessions stay where they are
-			continue
-		}
-		suite.Within(t, soon, func() error {
-			seen := map[string]bool{}
-			for _, one := range run.SoFar() {
-				seen[one.Pod] = true
-			}
-			if len(seen) < pods {
-				return fmt.Errorf("%s: %d pods have answered, not %d", name, len(seen), pods)
-			}
-			return nil
-		})
-	}
-}
