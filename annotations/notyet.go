@@ -82,9 +82,10 @@ func collect(groups []group) map[string]foreign {
 var configKeysNotYet = collect([]group{
 	{foreign{outcome: Deny}, []string{"block-cidrs", "block-referers", "block-user-agents", "global-auth-url"}},
 	{foreign{Deny, isOff}, []string{"enable-modsecurity"}},
+	{foreign{UseDefault, isOff}, []string{"allow-snippet-annotations"}},
 	{foreign{outcome: UseDefault}, []string{
 		"access-log-params", "access-log-path", "add-headers", "allow-backend-server-header",
-		"allow-cross-namespace-resources", "allow-snippet-annotations", "annotation-value-word-blocklist",
+		"allow-cross-namespace-resources", "annotation-value-word-blocklist",
 		"annotations-risk-level", "bind-address", "bind-address-ipv4", "bind-address-ipv6", "brotli-level",
 		"brotli-min-length", "brotli-types", "client-body-timeout", "client-header-buffer-size", "client-header-timeout",
 		"compute-full-forwarded-for", "custom-http-errors", "debug-connections", "default-type", "disable-access-log",

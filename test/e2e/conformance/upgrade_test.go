@@ -35,6 +35,7 @@ func TestUpgrades(t *testing.T) {
 	}
 	s.wantStatus(301, "http://web.DOMAIN/")
 	s.wantFrom("web", "https://web.DOMAIN/")
+	s.Uninstall(t)
 }
 
 // processes are the restarts of the controller's pods by UID.
