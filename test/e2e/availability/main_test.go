@@ -13,7 +13,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	suite.Main(m, suite.Arguments("-nodes", "3"))
+	suite.Main(m, suite.SluiceImage(), suite.Arguments("-nodes", "3"))
 }
 
 // soon is how long the cluster may take on a busy machine.

@@ -20,37 +20,14 @@ import (
 	"github.com/sluice-ingress/sluice/test/e2e/suite"
 )
 
-func TestANewMasterOfNGINXCostsNothing(t *testing.T) {
-	suite.Control(t)
-	s := install(t)
-	a := deploy(t, s, 2, ordinary)
-	traffic := a.start()
-	for _, replica := range s.Pods(t) {
-		traffic.run(time.Second)
-		master := children(t, find(t, replica), "nginx")[0]
-		kill(t, master)
-		killed := time.Now()
-		suite.Within(t, soon, func() error {
-			if now := children(t, find(t, replica), "nginx"); len(now) == 0 || now[0] == master {
-				return fmt.Errorf("these are the masters: %v", now)
-			}
-			return nil
-		})
-		a.waitReady(replica.Name)
-		t.Logf("measured: %s was ready with another master after %v", replica.Name, time.Since(killed))
-	}
-	traffic.run(2 * time.Second)
-	traffic.wantNoFailure(traffic.stop())
-}
-
 func TestARestartOfTheControllerCostsOnlyWhatItWasDoing(t *testing.T) {
 	suite.Control(t)
 	s := install(t)
 	a := deploy(t, s, 2, ordinary)
 	traffic := a.start()
-	traffic.run(2 * time.Second)
+	traffic.flow(2 * time.Second)
 	replica := s.Pods(t)[0]
-	sluice := find(t, replica)
+	sluice := find(t, replica.Name)
 	nginx := children(t, sluice, "nginx")[0]
 	kill(t, sluice)
 	waitGone(t, nginx)
@@ -59,8 +36,8 @@ func TestARestartOfTheControllerCostsOnlyWhatItWasDoing(t *testing.T) {
 	noticed := time.Now()
 	a.waitReady(replica.Name)
 	t.Logf("measured: the pod's status said so %v after the container had ended, and the replica was ready again after %v", noticed.Sub(ended), time.Since(ended))
-	traffic.run(2 * time.Second)
-	traffic.wantOnlyFailures(traffic.stop(), ended, noticed)
+	traffic.flow(2 * time.Second)
+	traffic.stop().wantOnlyLosses(ended, noticed)
 }
 
 func (a *app) waitReady(replica string) {
@@ -102,7 +79,7 @@ func isReady(pod *corev1.Pod) bool {
 }
 
 // find is the process of this machine that is Sluice in a pod.
-func find(t *testing.T, pod corev1.Pod) int {
+func find(t *testing.T, pod string) int {
 	t.Helper()
 	var found int
 	suite.Within(t, soon, func() error {
@@ -113,12 +90,12 @@ func find(t *testing.T, pod corev1.Pod) int {
 		for _, directory := range directories {
 			name, _ := os.ReadFile(filepath.Join(directory, "comm")) // it may have ended
 			environment, _ := os.ReadFile(filepath.Join(directory, "environ"))
-			if string(name) == "sluice\n" && bytes.Contains(environment, []byte("\x00POD_NAME="+pod.Name+"\x00")) {
+			if string(name) == "sluice\n" && bytes.Contains(environment, []byte("\x00POD_NAME="+pod+"\x00")) {
 				found, err = strconv.Atoi(filepath.Base(directory))
 				return err
 			}
 		}
-		return fmt.Errorf("%s has no process", pod.Name)
+		return fmt.Errorf("%s has no process", pod)
 	})
 	return found
 }

@@ -18,7 +18,7 @@ func TestRolloutsOfPodsLoseNoRequest(t *testing.T) {
 				a.roll(round, 10)
 			}
 			t.Logf("measured: 5 rollouts of 10 pods took %v", time.Since(started))
-			traffic.wantNoFailure(traffic.stop())
+			traffic.stop().wantNoLoss()
 			wantNoReload(t, s, before)
 		})
 	}
@@ -33,6 +33,6 @@ func TestScalingLosesNoRequest(t *testing.T) {
 	t.Logf("measured: 50 pods were there after %v", time.Since(started))
 	a.scale(1)
 	t.Logf("measured: one was left after %v", time.Since(started))
-	traffic.wantNoFailure(traffic.stop())
+	traffic.stop().wantNoLoss()
 	wantNoReload(t, s, before)
 }

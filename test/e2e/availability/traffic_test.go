@@ -4,7 +4,6 @@ package availability_test
 
 import (
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"testing"
@@ -13,14 +12,7 @@ import (
 	"github.com/gorilla/websocket"
 
 	"github.com/sluice-ingress/sluice/test/e2e/load"
-	"github.com/sluice-ingress/sluice/test/e2e/suite"
 )
-
-// traffic is load of several kinds at once.
-type traffic struct {
-	testing.TB
-	runs map[string]*load.Run
-}
 
 // kinds are what users do: requests over HTTP/1.1 with connections that are kept, HTTP/2 over TLS, and sessions of
 // WebSocket. Clients of HTTP/2 repeat what the server says it has not looked at, as all do; nothing else is repeated.
@@ -28,6 +20,12 @@ var kinds = map[string]load.Load{
 	"HTTP/1.1":  {Kind: load.HTTP1, Rate: 300, Connections: 30, Path: "/?delay=10ms"},
 	"HTTP/2":    {Kind: load.HTTP2, Rate: 200, Connections: 4, Path: "/?delay=20ms", Retries: true},
 	"WebSocket": {Kind: load.WebSocket, Rate: 100, Connections: 20},
+}
+
+// traffic is load of several kinds at once.
+type traffic struct {
+	testing.TB
+	runs map[string]*load.Run
 }
 
 // start puts load of all kinds on the app.
@@ -43,50 +41,56 @@ func (a *app) start() *traffic {
 	return t
 }
 
-// run lets the load be on for so long.
-func (t *traffic) run(length time.Duration) {
-	t.Helper()
-	end := time.Now().Add(length)
-	suite.Within(t, length+soon, func() error {
-		if left := time.Until(end); left > 0 {
-			return fmt.Errorf("%v are left", left)
-		}
-		return nil
-	})
+// flow lets the load be on for so long.
+func (t *traffic) flow(length time.Duration) { <-time.After(length) }
+
+// results are what became of traffic, by kind.
+type results struct {
+	testing.TB
+	of map[string]*load.Result
 }
 
-// stop returns what became of the load, by its kind, and logs it. Without kinds it is all that is on.
-func (t *traffic) stop(kinds ...string) map[string]*load.Result {
+// stop ends the load, of all kinds if none is named, and logs what became of it.
+func (t *traffic) stop(kinds ...string) results {
 	t.Helper()
 	if len(kinds) == 0 {
 		kinds = slices.Sorted(maps.Keys(t.runs))
 	}
-	results := map[string]*load.Result{}
+	all := results{t, map[string]*load.Result{}}
 	for _, name := range kinds {
-		results[name] = t.runs[name].Stop()
+		result := t.runs[name].Stop()
 		delete(t.runs, name)
-		t.Logf("measured: %s: %v", name, results[name])
+		all.of[name] = result
+		again := 0
+		for _, one := range result.Records {
+			again += one.Repeats
+		}
+		t.Logf("measured: %s: %d requests or messages, %d lost, %d sent again, %d connections; p50 %v, p99 %v, at most %v",
+			name, len(result.Records), len(losses(result)), again, result.Connections, result.Quantile(0.5), result.Quantile(0.99), result.Quantile(1))
 	}
-	return results
+	return all
 }
 
-// wantNoFailure wants a pod to have answered every request, and no session to be broken off.
-func (t *traffic) wantNoFailure(results map[string]*load.Result) {
-	t.Helper()
-	for name, result := range results {
-		failures := slices.DeleteFunc(slices.Clone(result.Records), func(one load.Record) bool { return !failed(one) })
-		if len(failures) > 0 {
-			t.Errorf("%s: %d failures, the first is %+v", name, len(failures), failures[0])
-		}
-		if broken := slices.DeleteFunc(result.Broken(), func(s load.Session) bool { return saidGoodbye(s.Err) }); len(broken) > 0 {
-			t.Errorf("%s: %d sessions were broken off, the first is %+v", name, len(broken), broken[0])
-		}
-	}
+// loss is a request that no pod has answered, or a session of WebSocket that nobody has ended in an orderly way.
+type loss struct {
+	start, end time.Time
+	err        error
+	status     int
 }
 
-// failed says of a request that no pod has answered it. That a pod ends a session with a goodbye is no failure.
-func failed(one load.Record) bool {
-	return !saidGoodbye(one.Err) && (one.Failed() || one.Pod == "")
+func losses(result *load.Result) []loss {
+	var all []loss
+	for _, s := range result.Broken() {
+		if !saidGoodbye(s.Err) {
+			all = append(all, loss{start: s.Start, end: s.End, err: s.Err})
+		}
+	}
+	for _, one := range result.Records {
+		if one.Pod == "" || one.Failed() && len(result.Sessions) == 0 { // other failures are of sessions that broke
+			all = append(all, loss{one.Start, one.End(), one.Err, one.Status})
+		}
+	}
+	return all
 }
 
 // saidGoodbye tells whether a session of WebSocket was closed by the pod, as RFC 6455 section 7.4.1 wants it from servers
@@ -96,24 +100,33 @@ func saidGoodbye(err error) bool {
 	return errors.As(err, &closed) && closed.Code == websocket.CloseGoingAway
 }
 
-// wantOnlyFailures wants no others than of requests that were in flight when something ended, or that were started before
-// the cluster had noticed: until then it sends every second connection there.
-func (t *traffic) wantOnlyFailures(results map[string]*load.Result, ended, noticed time.Time) {
-	t.Helper()
-	for name, result := range results {
+// wantNoLoss wants a pod to have answered every request, and no session to be broken off.
+func (r results) wantNoLoss() {
+	r.Helper()
+	for name, result := range r.of {
+		if lost := losses(result); len(lost) > 0 {
+			r.Errorf("%s: %d losses, the first is %+v", name, len(lost), lost[0])
+		}
+	}
+}
+
+// wantOnlyLosses wants no others than those that had begun when something ended, or before the cluster had noticed: until
+// then it sends new connections there.
+func (r results) wantOnlyLosses(ended, noticed time.Time) {
+	r.Helper()
+	for name, result := range r.of {
 		inFlight, unnoticed, after := 0, 0, 0
-		for _, one := range result.Records {
+		for _, one := range losses(result) {
 			switch {
-			case !failed(one):
-			case !one.Start.After(ended):
+			case !one.start.After(ended):
 				inFlight++
-			case one.Start.Before(noticed):
+			case one.start.Before(noticed):
 				unnoticed++
 			default:
 				after++
-				t.Errorf("%s: a request that was started %v after the end had been noticed failed: %+v", name, one.Start.Sub(noticed), one)
+				r.Errorf("%s: lost %v after the end had been noticed: %+v", name, one.start.Sub(noticed), one)
 			}
 		}
-		t.Logf("measured: %s: %d requests in flight failed, %d more until the end was noticed, %d after that", name, inFlight, unnoticed, after)
+		r.Logf("measured: %s: %d lost that were under way, %d more that began before the cluster had noticed, %d later ones", name, inFlight, unnoticed, after)
 	}
 }

@@ -17,7 +17,7 @@ func TestARollingUpdateOfSluiceLosesNoRequest(t *testing.T) {
 	s := install(t)
 	a := deploy(t, s, 2, ordinary)
 	traffic := a.start()
-	traffic.run(time.Second)
+	traffic.flow(time.Second)
 	started := time.Now()
 	for round := range 2 {
 		restart := fmt.Appendf(nil, `{"spec": {"template": {"metadata": {"annotations": {"kubectl.kubernetes.io/restartedAt": "round %d"}}}}}`, round)
@@ -27,7 +27,7 @@ func TestARollingUpdateOfSluiceLosesNoRequest(t *testing.T) {
 		}
 		suite.WaitRollout(t, s.Namespace, "sluice-controller", soon)
 		if round == 0 { // old replicas do not end before their last session has
-			traffic.wantNoFailure(traffic.stop("WebSocket"))
+			traffic.stop("WebSocket").wantNoLoss()
 		}
 		suite.Within(t, soon, func() error {
 			list, err := suite.Client(t).CoreV1().Pods(s.Namespace).List(t.Context(), metav1.ListOptions{LabelSelector: "app.kubernetes.io/component=controller"})
@@ -38,6 +38,6 @@ func TestARollingUpdateOfSluiceLosesNoRequest(t *testing.T) {
 		})
 	}
 	t.Logf("measured: 2 rolling updates of 2 replicas took %v", time.Since(started))
-	traffic.run(time.Second)
-	traffic.wantNoFailure(traffic.stop())
+	traffic.flow(time.Second)
+	traffic.stop().wantNoLoss()
 }
