@@ -60,6 +60,9 @@ func (d *daemon) run(ctx context.Context, listener net.Listener, healthPath stri
 			return nil
 		}
 		d.leaving.Store(true)
+		if err := d.engine.Leave(serving); err != nil {
+			d.log.Warn("clients are not told that their connections end", "error", err)
+		}
 		d.await(serving)
 		return nil
 	})

@@ -58,7 +58,9 @@ func (s *Supervisor) apply(ctx context.Context, files nginx.Files, cause string)
 	if err := s.configurations.write(files); err != nil {
 		return err
 	}
+	s.announce(ctx, files.Generation) // now, as the test takes a while
 	if err := s.test(ctx, files); err != nil {
+		s.announce(ctx, live)
 		s.configurations.remove(files.Generation)
 		return err
 	}
@@ -108,6 +110,7 @@ func (s *Supervisor) activate(ctx context.Context, generation string) error {
 	if err := s.configurations.point(generation); err != nil {
 		return err
 	}
+	s.announce(ctx, generation)
 	instance, err := s.load(ctx)
 	if err != nil {
 		return err

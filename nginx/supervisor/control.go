@@ -85,6 +85,26 @@ func (c *control) status(ctx context.Context) (report, error) {
 	return r, nil
 }
 
+// stay tells workers which configuration is here to stay, "" for none: those of others ask clients of HTTP/1 to use their
+// connections no more.
+func (c *control) stay(ctx context.Context, configuration string) error {
+	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
+	defer cancel()
+	document, err := json.Marshal(map[string]string{"configuration": configuration})
+	if err != nil {
+		return err
+	}
+	var a answer
+	code, err := c.call(ctx, http.MethodPost, "/v1/staying", document, &a)
+	if err == nil && code != http.StatusOK {
+		err = fmt.Errorf("status %d: %s", code, a.Error)
+	}
+	if err != nil {
+		return fmt.Errorf("tell workers that they will quit: %w", err)
+	}
+	return nil
+}
+
 // answer is what Lua says to an update.
 type answer struct {
 	code       int

@@ -71,6 +71,7 @@ func (s *Supervisor) runOnce(ctx context.Context) {
 	release()
 	if isUp {
 		s.options.Log.Info("NGINX is up", "pid", m.pid, "took", time.Since(m.started))
+		_ = sleep(ctx, time.Until(s.told.Add(farewell)))
 		s.retireOrphans()
 		s.deliver(ctx, m)
 	}
@@ -188,6 +189,17 @@ func (s *Supervisor) bury(m *instance) {
 		s.orphans = nil
 	}
 	s.orphans = append(s.orphans, workers...)
+	s.tellOrphans()
+}
+
+// farewell is how long orphans go on serving after they were told that they will quit.
+const farewell = 200 * time.Millisecond
+
+// tellOrphans lets them say goodbye to clients: as long as nothing else has taken their control socket.
+func (s *Supervisor) tellOrphans() {
+	if len(s.orphans) > 0 && s.control.stay(s.life, "") == nil {
+		s.told = time.Now()
+	}
 }
 
 // retireOrphans has them finish what they do.
@@ -209,6 +221,7 @@ func (s *Supervisor) adopt() {
 	s.orphans = workers
 	if len(workers) > 0 {
 		s.options.Log.Warn("found workers of a former NGINX", "workers", len(workers))
+		s.tellOrphans()
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sluice-ingress/sluice/nginx/dynamic"
@@ -61,7 +62,8 @@ type Supervisor struct {
 	life context.Context
 	end  context.CancelCauseFunc
 
-	applying gate // held by Apply
+	leaving  atomic.Bool // Leave was called
+	applying gate        // held by Apply
 	// sockets is held by whoever may bind the sockets of the configuration: a test, or NGINX while it
 	// starts. Otherwise a test could remove the control socket that NGINX has just made.
 	sockets gate
@@ -77,6 +79,7 @@ type Supervisor struct {
 
 	// These belong to Run's goroutine.
 	orphans []process // of dead masters, still serving
+	told    time.Time // when they were told that they will quit
 	stopBy  time.Time // when draining ends; set on stop
 }
 
@@ -156,6 +159,26 @@ func (s *Supervisor) notePushed(err error) error {
 	defer s.mu.Unlock()
 	s.pushed = err
 	return err
+}
+
+// Leave has NGINX ask clients of HTTP/1 to use their connections no more. It is called some seconds before Run is told to
+// stop: NGINX then closes the connections that are idle, and a request that is on its way over one of them is lost.
+func (s *Supervisor) Leave(ctx context.Context) error {
+	s.leaving.Store(true)
+	if !s.current().isUp() {
+		return nil
+	}
+	return s.control.stay(ctx, "")
+}
+
+// announce does the same for workers that a reload will replace: all but those of a configuration.
+func (s *Supervisor) announce(ctx context.Context, configuration string) {
+	if s.leaving.Load() || !s.current().isUp() {
+		return
+	}
+	if err := s.control.stay(ctx, configuration); err != nil {
+		s.options.Log.Warn("clients are not told that their connections end", "error", err)
+	}
 }
 
 // Status tells how things stand. It never waits for Apply or Push.

@@ -228,6 +228,26 @@ spec("ingress: a pattern that fails is logged, and the request stays", function(
   same(visit(ingress, ngx), "10.0.0.2:8080")
 end)
 
+spec("ingress: workers that will quit ask clients of HTTP/1 to use their connections no more", function()
+  local ingress, ngx = fresh({ a = endpoints("10.0.0.1") })
+  local state = require("state")
+  local function said(version, upgrade)
+    ngx.time, ngx.header = ngx.time + 1, {}
+    ngx.var.backend, ngx.var.http_upgrade = "a", upgrade
+    ngx.req = { http_version = function() return version end }
+    same(stand_in.call(ngx, ingress.rewrite), nil)
+    return ngx.header.Connection
+  end
+  same(said(1.1), nil)
+  state.stay("another")
+  same({ said(1.0), said(1.1) }, { "close", "close" })
+  same({ said(2), said(1.1, "websocket") }, {})
+  state.stay("hash") -- the other one was refused
+  same(said(1.1), nil)
+  state.stay("") -- nobody stays
+  same(said(1.1), "close")
+end)
+
 -- request sends one request to the control socket.
 local function request(ingress, ngx, method, path, text, in_file)
   local said
@@ -274,6 +294,8 @@ spec("ingress: the control socket takes updates and says what is there", functio
   same({ request(ingress, ngx, "GET", "/v1/backends/a") }, { 200, {
     generation = 12345678901234, endpoints = { { address = "::1", port = 80 } },
   } })
+  same({ request(ingress, ngx, "POST", "/v1/staying", '{"configuration":""}') }, { 200, {} })
+  same((request(ingress, ngx, "POST", "/v1/staying", '{"configuration":7}')), 400)
   same((request(ingress, ngx, "GET", "/v1/backends/b")), 404)
   same((request(ingress, ngx, "GET", "/v1/certificates/x")), 404)
   same((request(ingress, ngx, "GET", "/v1/state")), 405)

@@ -29,6 +29,15 @@ local function post_state()
   return status, { error = problem, generation = state.generation(), reset = state.is_incomplete() or nil }
 end
 
+local function post_staying()
+  local document = state.decode(body())
+  local configuration = document and document.configuration
+  if type(configuration) ~= "string" then return 400, { error = "no configuration is named" } end
+  local problem = state.stay(configuration)
+  if problem then return 507, { error = problem } end
+  return 200, {}
+end
+
 local function get_status() return 200, state.status() end
 
 local function get_backend(name)
@@ -40,6 +49,7 @@ end
 -- route gives the method a path wants, what answers it, and an argument.
 local function route(path)
   if path == "/v1/state" then return "POST", post_state end
+  if path == "/v1/staying" then return "POST", post_staying end
   if path == "/v1/status" then return "GET", get_status end
   local name = path:match("^/v1/backends/(.+)$")
   if name then return "GET", get_backend, name end

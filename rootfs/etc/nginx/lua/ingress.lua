@@ -37,8 +37,11 @@ local function seed()
   math.randomseed(value)
 end
 
--- init_worker tells the controller which configuration this worker runs.
-function M.init_worker(configuration)
+local configuration -- that this worker runs
+
+-- init_worker tells the controller which one that is.
+function M.init_worker(hash)
+  configuration = hash
   seed()
   local id = ngx.worker.id()
   if id then state.set_worker(id, ngx.worker.pid(), configuration, ngx.worker.count()) end
@@ -98,6 +101,13 @@ local function divert(routes)
   return pool
 end
 
+-- say_goodbye asks a client to use its connection no more. NGINX closes idle connections without a word when it quits, and
+-- what is on its way over them then is lost. NGINX says keep-alive as well, but close wins (RFC 9112 section 9.3). HTTP/2
+-- has its own word for it.
+local function say_goodbye()
+  if not var.http_upgrade and ngx.req.http_version() < 2 then ngx.header["Connection"] = "close" end
+end
+
 -- rewrite answers 503 for a backend without endpoints, the last moment at which that is possible, and decides whether
 -- one that has some gets the request.
 function M.rewrite()
@@ -105,6 +115,7 @@ function M.rewrite()
   local name = var.backend
   if not name or name == "" then return end
   local entry = state.backend(name)
+  if state.is_leaving(configuration) then say_goodbye() end
   if not entry then return end
   local pool = ready(entry)
   if pool.count == 0 then return ngx.exit(ngx.HTTP_SERVICE_UNAVAILABLE) end

@@ -188,6 +188,7 @@ function M.init(path)
   shared:set("generation", 0)
   shared:set("incomplete", false)
   shared:set("backends", 0)
+  shared:set("staying", false)
   if os.getenv("SLUICE_CONFIG_TEST") then return end
   local ok, problem = pcall(M.replay, path)
   if not ok then
@@ -240,19 +241,27 @@ end
 -- NGINX's clock stands still while it works through what has arrived, and so does the generation: reading it
 -- twice at one time costs more than it could tell.
 local now = ngx.now
-local generation, read_at = 0, 0
+local generation, staying, read_at = 0, false, 0
 
 -- backend gives a backend's entry as of now, or nil. This is called for every request.
 function M.backend(name)
   local time = now()
   if time ~= read_at then
-    generation, read_at = shared:get("generation"), time
+    generation, staying, read_at = shared:get("generation"), shared:get("staying"), time
   end
   local entry = entries[name]
   if not entry or entry.seen ~= generation then entry = refresh(name, entry, generation) end
   if entry.absent then return nil end
   return entry
 end
+
+-- stay says that soon only workers of this configuration will be there; of none, if it is "".
+function M.stay(configuration)
+  return put(shared, "staying", configuration)
+end
+
+-- is_leaving tells, as of the last call of backend, whether workers of this configuration will soon quit.
+function M.is_leaving(configuration) return staying and staying ~= configuration end
 
 -- settings gives Settings of the documents.
 function M.settings()
