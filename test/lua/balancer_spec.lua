@@ -120,10 +120,25 @@ spec("balancer: who does not accept a connection is set aside, and comes back", 
     counts[peer] = (counts[peer] or 0) + 1
   end
   same(counts, { ["10.0.0.2"] = 50, ["10.0.0.3"] = 50 })
+  first(pool, 110)
   local seen = {}
-  for _ = 1, 3 do seen[first(pool, 110)] = true end
+  for _ = 1, 3 do seen[first(pool, 116)] = true end
   same(seen["10.0.0.1"], true)
   same(pool.ejected, nil)
+end)
+
+spec("balancer: who comes back gets one request first, and no more if that fails", function()
+  local pool = pool_of("10.0.0.1", "10.0.0.2")
+  retry(pool, "10.0.0.1:80", nil, 100)
+  same(first(pool, 110), "10.0.0.1")
+  for _ = 1, 9 do same(first(pool, 115), "10.0.0.2") end
+  retry(pool, "10.0.0.1:80", nil, 115) -- it took its time to fail
+  for _ = 1, 9 do same(first(pool, 124), "10.0.0.2") end
+  same(first(pool, 125), "10.0.0.1")
+  for _ = 1, 9 do same(first(pool, 130), "10.0.0.2") end
+  local seen = {}
+  for _ = 1, 2 do seen[first(pool, 131)] = true end
+  same(seen, { ["10.0.0.1"] = true, ["10.0.0.2"] = true })
 end)
 
 spec("balancer: each comes back in its own time", function()

@@ -9,7 +9,8 @@ local round_robin = require("balancer.round_robin")
 
 local find, sub = string.find, string.sub
 
-local EJECTED_FOR = 10 -- seconds; then a peer gets a request again, whatever it did before
+local EJECTED_FOR = 10 -- seconds; then a peer gets one request, whatever it did before
+local TRIAL = 6 -- seconds; if it has not failed by then, it gets its share. By default NGINX waits 5 for a connection
 
 local M = {}
 
@@ -21,8 +22,10 @@ function M.new()
     peers = {},
     count = 0,
     ring = round_robin.new(), -- over the peers that are not ejected
-    ejected = nil, -- key of a peer to the time it comes back; nil as long as there is none
-    recheck = nil, -- the earliest of these times
+    ejected = nil, -- key of a peer to the time until which it is; nil as long as there is none
+    trials = {}, -- keys of ejected peers that have been given a request, or will be with the next
+    due = {}, -- the latter
+    recheck = nil, -- the earliest time in ejected
   }
 end
 
@@ -62,20 +65,30 @@ function M.sync(pool, entry, resolved)
   end
   pool.generation, pool.versions = entry.generation, versions
   pool.peers, pool.count = peers, #peers
-  pool.ejected, pool.recheck = nil, nil
+  pool.ejected, pool.trials, pool.due, pool.recheck = nil, {}, {}, nil
   round_robin.sync(pool.ring, peers)
 end
 
--- settle gives the ring the peers that are not ejected at this time.
+-- settle gives the ring the peers that are not ejected at this time. One whose time is over is tried with a single request
+-- first: should its machine be gone, only that one waits until the connection fails.
 local function settle(pool, now)
   local usable, recheck = {}, nil
   for _, peer in ipairs(pool.peers) do
-    local back = pool.ejected[peer.key]
-    if back and back > now then
-      if not recheck or back < recheck then recheck = back end
-    else
-      pool.ejected[peer.key] = nil
+    local key = peer.key
+    local out = pool.ejected[key]
+    if out and out <= now then
+      if pool.trials[key] then
+        out, pool.trials[key] = nil, nil
+      else
+        out, pool.trials[key] = now + TRIAL, true
+        pool.due[#pool.due + 1] = peer
+      end
+      pool.ejected[key] = out
+    end
+    if not out then
       usable[#usable + 1] = peer
+    elseif not recheck or out < recheck then
+      recheck = out
     end
   end
   if not recheck then pool.ejected = nil end
@@ -85,7 +98,7 @@ end
 
 local function eject(pool, key, now)
   pool.ejected = pool.ejected or {}
-  pool.ejected[key] = now + EJECTED_FOR
+  pool.ejected[key], pool.trials[key] = now + EJECTED_FOR, nil
   settle(pool, now)
 end
 
@@ -95,6 +108,8 @@ function M.first(pool, now)
   if recheck then
     local time = now()
     if time >= recheck then settle(pool, time) end
+    local peer = table.remove(pool.due)
+    if peer then return peer end
   end
   return round_robin.balance(pool.ring)
 end
