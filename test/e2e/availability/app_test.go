@@ -5,6 +5,7 @@ package availability_test
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -35,10 +36,11 @@ const abrupt = `
       containers:
       - name: app`
 
-// deploy makes an app of so many pods and waits until each replica of Sluice serves it. When the test is over, no change
-// of it is left to be made live while the next one measures.
+// deploy makes an app of so many pods and waits until each replica of Sluice serves it. Whatever other tests have left
+// behind is gone and made live by then, so that none of it is counted as a reload of this one.
 func deploy(t *testing.T, s *suite.Sluice, replicas int, pod string) *app {
 	t.Helper()
+	waitNoIngresses(t)
 	a := &app{TB: t, sluice: s, namespace: suite.Namespace(t)}
 	a.host = a.namespace + ".example.com"
 	suite.Apply(t, a.namespace, fmt.Sprintf(`
@@ -67,16 +69,36 @@ metadata: {name: app}
 spec: {selector: {app: app}, ports: [{port: 80, targetPort: http}]}
 `, replicas, pod))
 	a.waitPods(replicas)
-	a.reloading(func() { suite.Apply(t, a.namespace, fmt.Sprintf(ingress, "app", a.host, "app")) })
-	t.Cleanup(func() {
-		a.reloading(func() {
-			err := suite.Client(a).NetworkingV1().Ingresses(a.namespace).Delete(context.Background(), "app", metav1.DeleteOptions{})
-			if err != nil {
-				a.Errorf("remove the Ingress: %v", err)
-			}
-		})
-	})
+	suite.Apply(t, a.namespace, fmt.Sprintf(ingress, "app", a.host, "app"))
+	for _, replica := range s.Pods(t) {
+		a.waitServed(replica, a.host)
+	}
+	reloads(t, s) // one worker answers before all others of its replica do, and a client of HTTP/2 might stay with another
 	return a
+}
+
+// waitNoIngresses waits until the cluster has forgotten those of tests that are over.
+func waitNoIngresses(t *testing.T) {
+	t.Helper()
+	suite.Within(t, 2*soon, func() error {
+		list, err := suite.Client(t).NetworkingV1().Ingresses("").List(t.Context(), metav1.ListOptions{Limit: 1})
+		if err == nil && len(list.Items) > 0 {
+			err = fmt.Errorf("there still is Ingress %s/%s", list.Items[0].Namespace, list.Items[0].Name)
+		}
+		return err
+	})
+}
+
+// waitServed waits until a replica passes requests for a host on to a pod.
+func (a *app) waitServed(replica corev1.Pod, host string) {
+	a.Helper()
+	suite.Within(a, soon, func() error {
+		answer, err := a.ask(replica, host)
+		if err == nil && answer.StatusCode != http.StatusOK {
+			err = fmt.Errorf("%s answers %s", replica.Name, answer.Status)
+		}
+		return err
+	})
 }
 
 // ingress is one of a name, for a host, to a Service.
@@ -93,21 +115,6 @@ spec:
   - host: %s
     http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: %s, port: {number: 80}}}}]}
 `
-
-// reloading makes a change and waits until each replica has made it live.
-func (a *app) reloading(change func()) {
-	a.Helper()
-	before := reloads(a, a.sluice)
-	change()
-	suite.Within(a, soon, func() error {
-		for pod, count := range reloads(a, a.sluice) {
-			if count == before[pod] {
-				return fmt.Errorf("%s has not reloaded", pod)
-			}
-		}
-		return nil
-	})
-}
 
 // reloads are how many configurations each replica has made live. None is being made live when it returns, unless
 // somebody changes an Ingress.

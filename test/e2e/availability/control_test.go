@@ -9,12 +9,16 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/sluice-ingress/sluice/test/e2e/suite"
 )
 
+// The controllers of a cluster end when they cannot renew their Lease, and start anew: old ones would take nodes that
+// could not renew theirs for lost as soon as they can ask again.
 func TestRequestsAreServedWhileTheAPIServerIsAway(t *testing.T) {
+	const server, controllers = "kube-apiserver", "kube-controller-manager"
 	control := suite.Control(t)
 	s := install(t)
 	a := deploy(t, s, 2, ordinary)
@@ -22,11 +26,13 @@ func TestRequestsAreServedWhileTheAPIServerIsAway(t *testing.T) {
 	slice := a.slice(pods[0])
 	a.addIngresses(1)
 	before, traffic := reloads(t, s), a.start()
-	if err := control.Kill(t.Context(), "kube-apiserver"); err != nil {
-		t.Fatal(err)
+	for _, component := range []string{server, controllers} {
+		if err := control.Kill(t.Context(), component); err != nil {
+			t.Fatal(err)
+		}
 	}
 	traffic.flow(time.Minute)
-	if err := control.Start(t.Context(), "kube-apiserver"); err != nil {
+	if err := control.Start(t.Context(), server); err != nil {
 		t.Fatal(err)
 	}
 	started := time.Now()
@@ -39,6 +45,9 @@ func TestRequestsAreServedWhileTheAPIServerIsAway(t *testing.T) {
 	t.Logf("measured: the API server answered %v after its start; an EndpointSlice written then was live %v later", back.Sub(started), live)
 
 	// The cluster's own controllers take their time too, and other tests need them.
+	if err := control.Start(t.Context(), controllers); err != nil {
+		t.Fatal(err)
+	}
 	a.patch(`{"spec": {"replicas": 3}}`)
 	suite.WaitRollout(t, a.namespace, "app", 2*soon)
 	t.Logf("measured: the cluster's controllers had started another pod %v after that", time.Since(back.Add(live)))
@@ -53,6 +62,7 @@ func TestAnotherReplicaWritesStatusWithinTwentySecondsAfterTheLeaderWasKilled(t 
 	s := install(t)
 	a := deploy(t, s, 2, ordinary)
 	leader := waitLeader(t, s, "")
+	address := a.replica(leader).Status.PodIP
 	nginx := children(t, find(t, leader), "nginx")[0]
 	traffic := a.start()
 	traffic.flow(time.Second)
@@ -61,6 +71,8 @@ func TestAnotherReplicaWritesStatusWithinTwentySecondsAfterTheLeaderWasKilled(t 
 		t.Fatal(err)
 	}
 	waitGone(t, nginx)
+	ended := time.Now()
+	noticed := waitUnlisted(t, s, address)
 	suite.Apply(t, a.namespace, fmt.Sprintf(ingress, "new", "new."+a.host, "app"))
 	suite.WaitIngress(t, a.namespace, "new", soon)
 	took := time.Since(killed)
@@ -69,7 +81,29 @@ func TestAnotherReplicaWritesStatusWithinTwentySecondsAfterTheLeaderWasKilled(t 
 		t.Errorf("it took longer than %v", longest)
 	}
 	suite.WaitRollout(t, s.Namespace, s.Controller(), soon)
-	traffic.stop()
+	traffic.stop().wantOnlyLosses(ended, noticed)
+}
+
+// waitUnlisted waits until a Service no longer lists an address. Whoever balances load hears of it when this test does,
+// give or take what it returns on top.
+func waitUnlisted(t *testing.T, s *suite.Sluice, address string) time.Time {
+	t.Helper()
+	only := metav1.ListOptions{LabelSelector: discoveryv1.LabelServiceName + "=" + s.Controller()}
+	suite.Within(t, soon, func() error {
+		list, err := suite.Client(t).DiscoveryV1().EndpointSlices(s.Namespace).List(t.Context(), only)
+		if err != nil {
+			return err
+		}
+		for _, slice := range list.Items {
+			for _, endpoint := range slice.Endpoints {
+				if slices.Contains(endpoint.Addresses, address) {
+					return fmt.Errorf("%s lists %s", slice.Name, address)
+				}
+			}
+		}
+		return nil
+	})
+	return time.Now().Add(100 * time.Millisecond)
 }
 
 // waitLeader waits until another replica than one leads.

@@ -20,6 +20,29 @@ import (
 	"github.com/sluice-ingress/sluice/test/e2e/suite"
 )
 
+func TestANewMasterOfNGINXCostsNothing(t *testing.T) {
+	suite.Control(t)
+	s := install(t)
+	a := deploy(t, s, 2, ordinary)
+	traffic := a.start()
+	for _, replica := range s.Pods(t) {
+		traffic.flow(time.Second)
+		master := children(t, find(t, replica.Name), "nginx")[0]
+		kill(t, master)
+		killed := time.Now()
+		suite.Within(t, soon, func() error {
+			if now := children(t, find(t, replica.Name), "nginx"); len(now) == 0 || now[0] == master {
+				return fmt.Errorf("these are the masters: %v", now)
+			}
+			return nil
+		})
+		a.waitReady(replica.Name)
+		t.Logf("measured: %s was ready with another master after %v", replica.Name, time.Since(killed))
+	}
+	traffic.flow(2 * time.Second)
+	traffic.stop().wantNoLoss()
+}
+
 func TestARestartOfTheControllerCostsOnlyWhatItWasDoing(t *testing.T) {
 	suite.Control(t)
 	s := install(t)

@@ -31,6 +31,7 @@ func TestScalingLosesNoRequest(t *testing.T) {
 	started := time.Now()
 	a.scale(50)
 	t.Logf("measured: 50 pods were there after %v", time.Since(started))
+	traffic.reach(50)
 	a.scale(1)
 	t.Logf("measured: one was left after %v", time.Since(started))
 	traffic.stop().wantNoLoss()

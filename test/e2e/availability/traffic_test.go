@@ -4,6 +4,7 @@ package availability_test
 
 import (
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"testing"
@@ -12,6 +13,7 @@ import (
 	"github.com/gorilla/websocket"
 
 	"github.com/sluice-ingress/sluice/test/e2e/load"
+	"github.com/sluice-ingress/sluice/test/e2e/suite"
 )
 
 // kinds are what users do: requests over HTTP/1.1 with connections that are kept, HTTP/2 over TLS, and sessions of
@@ -44,6 +46,23 @@ func (a *app) start() *traffic {
 // flow lets the load be on for so long.
 func (t *traffic) flow(length time.Duration) { <-time.After(length) }
 
+// reach waits until so many pods have answered requests.
+func (t *traffic) reach(pods int) {
+	t.Helper()
+	for _, name := range []string{"HTTP/1.1", "HTTP/2"} {
+		suite.Within(t, soon, func() error {
+			seen := map[string]bool{}
+			for _, one := range t.runs[name].SoFar() {
+				seen[one.Pod] = true
+			}
+			if len(seen) < pods {
+				return fmt.Errorf("%s: %d pods have answered, not %d", name, len(seen), pods)
+			}
+			return nil
+		})
+	}
+}
+
 // results are what became of traffic, by kind.
 type results struct {
 	testing.TB
@@ -61,12 +80,15 @@ func (t *traffic) stop(kinds ...string) results {
 		result := t.runs[name].Stop()
 		delete(t.runs, name)
 		all.of[name] = result
-		again := 0
+		again, slow := 0, 0
 		for _, one := range result.Records {
 			again += one.Repeats
+			if one.Duration > time.Second {
+				slow++
+			}
 		}
-		t.Logf("measured: %s: %d requests or messages, %d lost, %d sent again, %d connections; p50 %v, p99 %v, at most %v",
-			name, len(result.Records), len(losses(result)), again, result.Connections, result.Quantile(0.5), result.Quantile(0.99), result.Quantile(1))
+		t.Logf("measured: %s: %d requests or messages, %d lost, %d sent again, %d took more than a second, %d connections; p50 %v, p99 %v, at most %v",
+			name, len(result.Records), len(losses(result)), again, slow, result.Connections, result.Quantile(0.5), result.Quantile(0.99), result.Quantile(1))
 	}
 	return all
 }
@@ -76,6 +98,10 @@ type loss struct {
 	start, end time.Time
 	err        error
 	status     int
+}
+
+func (l loss) String() string {
+	return fmt.Sprintf("status %d, error %v, after %v", l.status, l.err, l.end.Sub(l.start))
 }
 
 func losses(result *load.Result) []loss {
@@ -105,7 +131,7 @@ func (r results) wantNoLoss() {
 	r.Helper()
 	for name, result := range r.of {
 		if lost := losses(result); len(lost) > 0 {
-			r.Errorf("%s: %d losses, the first is %+v", name, len(lost), lost[0])
+			r.Errorf("%s: %d losses, the first is: %v", name, len(lost), lost[0])
 		}
 	}
 }
@@ -124,7 +150,7 @@ func (r results) wantOnlyLosses(ended, noticed time.Time) {
 				unnoticed++
 			default:
 				after++
-				r.Errorf("%s: lost %v after the end had been noticed: %+v", name, one.start.Sub(noticed), one)
+				r.Errorf("%s: lost %v after the end had been noticed: %v", name, one.start.Sub(noticed), one)
 			}
 		}
 		r.Logf("measured: %s: %d lost that were under way, %d more that began before the cluster had noticed, %d later ones", name, inFlight, unnoticed, after)

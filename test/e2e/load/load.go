@@ -35,7 +35,7 @@ type Load struct {
 	Connections int           // that are kept, or sessions of WebSocket, or handshakes at a time; by default 10
 	Timeout     time.Duration // of one request, message or handshake; by default 10 s
 
-	// Retries makes HTTP clients send a request a second time, on a new connection, where any may (RFC 9110 section 9.2.2,
+	// Retries makes HTTP clients send a request again, on another connection, where any may (RFC 9110 section 9.2.2,
 	// RFC 9113 section 8.7): see Record.Repeatable. Without it such requests have failed.
 	Retries bool
 }
