@@ -8,6 +8,7 @@ package dynamic
 import (
 	"encoding/json"
 	"reflect"
+	"slices"
 	"sort"
 
 	"github.com/sluice-ingress/sluice/nginx"
@@ -22,6 +23,7 @@ type State struct {
 	Backends     map[string]Backend           // by upstream name
 	Certificates map[string]nginx.Certificate // by hash of their content
 	Hosts        map[string]string            // server name, exact or *.suffix, to a key of Certificates
+	Routes       Routes                       // in dynamic mode
 }
 
 // Settings are what the Lua side needs to know of its surroundings.
@@ -85,6 +87,8 @@ type Update struct {
 	Backends     map[string]Backend     `json:"backends,omitempty"`
 	Certificates map[string]Certificate `json:"certificates,omitempty"`
 	Hosts        map[string]string      `json:"hosts,omitempty"`
+	Routes       map[string]*Host       `json:"routes,omitempty"` // see Routes.Hosts
+	Names        *[]NamePattern         `json:"names,omitempty"`  // all of Routes.Names, if they differ
 	Removed      *Removed               `json:"removed,omitempty"`
 }
 
@@ -99,11 +103,13 @@ type Removed struct {
 	Backends     []string `json:"backends,omitempty"`
 	Certificates []string `json:"certificates,omitempty"`
 	Hosts        []string `json:"hosts,omitempty"`
+	Routes       []string `json:"routes,omitempty"`
 }
 
 // Empty tells whether the update would change nothing.
 func (u Update) Empty() bool {
-	return !u.Reset && u.Settings == nil && u.Removed == nil && len(u.Backends)+len(u.Certificates)+len(u.Hosts) == 0
+	return !u.Reset && u.Settings == nil && u.Names == nil && u.Removed == nil &&
+		len(u.Backends)+len(u.Certificates)+len(u.Hosts)+len(u.Routes) == 0
 }
 
 // Encode writes the document as one line of JSON; equal updates give equal bytes.
@@ -125,6 +131,11 @@ func Changed(old, new State, generation uint64) Update {
 	}
 	u.Backends = differing(old.Backends, new.Backends, func(a, b Backend) bool { return reflect.DeepEqual(a, b) })
 	u.Hosts = differing(old.Hosts, new.Hosts, func(a, b string) bool { return a == b })
+	// Translations hand out the same Host for as long as nothing it is made of changes.
+	u.Routes = differing(old.Routes.Hosts, new.Routes.Hosts, func(a, b *Host) bool { return a == b || reflect.DeepEqual(a, b) })
+	if !slices.Equal(old.Routes.Names, new.Routes.Names) {
+		u.Names = new.Routes.list()
+	}
 	for id, c := range new.Certificates {
 		if _, ok := old.Certificates[id]; !ok {
 			if u.Certificates == nil {
@@ -138,9 +149,12 @@ func Changed(old, new State, generation uint64) Update {
 
 // Gone is the update that removes what is in old and no longer in new.
 func Gone(old, new State, generation uint64) Update {
-	r := Removed{missing(old.Backends, new.Backends), missing(old.Certificates, new.Certificates), missing(old.Hosts, new.Hosts)}
+	r := Removed{
+		Backends: missing(old.Backends, new.Backends), Certificates: missing(old.Certificates, new.Certificates),
+		Hosts: missing(old.Hosts, new.Hosts), Routes: missing(old.Routes.Hosts, new.Routes.Hosts),
+	}
 	u := Update{Version: Version, Generation: generation}
-	if len(r.Backends)+len(r.Certificates)+len(r.Hosts) > 0 {
+	if len(r.Backends)+len(r.Certificates)+len(r.Hosts)+len(r.Routes) > 0 {
 		u.Removed = &r
 	}
 	return u

@@ -32,6 +32,32 @@ func state() State {
 		},
 		Certificates: map[string]nginx.Certificate{"c1": {Chain: "chain one", Key: nginx.NewSecret("key one")}},
 		Hosts:        map[string]string{"shop.example.com": "c1", "*.example.com": "c1"},
+		Routes: Routes{
+			Hosts: map[string]*Host{
+				"shop.example.com": {
+					Root:   &Jump{"@302", Template{"", "scheme", "://", "http_host", "/app"}},
+					Exact:  map[string]int{"/app": 0},
+					Prefix: map[string]int{"/app/": 0, "/": 1},
+					Routes: []Route{
+						{
+							Namespace: "shop", Ingress: "web", Service: "cart", Port: "80", Path: "/app", IsExactTwin: true, Backend: "shop_cart_80",
+							Slash: &Jump{"@301", Template{"/app/", "is_args", "", "args"}}, Limit: 1 << 20, TooLarge: "@413", InClear: "@308",
+							Rewrite: &Rewrite{
+								Pattern: "/app(?<capture_1>/|$)", Refused: "@400", Path: Template{"/", "capture_1"}, Args: Template{"from=", "host"},
+								DropArgs: true, Exports: []string{"capture_1"},
+							},
+							Alternatives: []Alternative{{Backend: "shop_stable_80", Cookie: "canary", Weight: 30, WeightTotal: 100}},
+							Shape:        "@proxy",
+						},
+						{Path: "/", Backend: "upstream-default-backend", Redirect: &Redirect{Jump{"@302", Template{"/", "capture_1"}}, "^/(?<capture_1>.*)"}, Shape: "@404"},
+					},
+				},
+				"*.example.com": {Patterns: []Pattern{{"^/a+", 0}}, Routes: []Route{{Path: "/a+", Denied: "@503"}}, ServerName: "*.example.com"},
+				"~^a+$":         {SameAs: "shop.example.com"},
+				"www.shop.test": {All: &Jump{"@308", Template{"https://shop.test", "request_uri"}}},
+			},
+			Names: []NamePattern{{"~^a+$", "shop.example.com"}},
+		},
 	}
 }
 
@@ -52,6 +78,10 @@ func later() State {
 	}
 	s.Certificates = map[string]nginx.Certificate{"c2": {Chain: "chain two", Key: nginx.NewSecret("key two")}}
 	s.Hosts = map[string]string{"shop.example.com": "c2"}
+	s.Routes = Routes{Hosts: map[string]*Host{
+		"shop.example.com": {Exact: map[string]int{"/": 0}, Routes: []Route{{Path: "/", Backend: "shop_cart_80", Shape: "@proxy"}}},
+		"*.example.com":    s.Routes.Hosts["*.example.com"],
+	}}
 	return s
 }
 
@@ -97,7 +127,7 @@ func TestNothingChanged(t *testing.T) {
 
 func TestOnlyWhatChangedIsSent(t *testing.T) {
 	u := Changed(state(), later(), 8)
-	if len(u.Backends) != 3 || len(u.Certificates) != 1 || len(u.Hosts) != 1 || u.Removed != nil {
+	if len(u.Backends) != 3 || len(u.Certificates) != 1 || len(u.Hosts) != 1 || len(u.Routes) != 1 || u.Names == nil || u.Removed != nil {
 		t.Errorf("the update is %+v", u)
 	}
 }

@@ -16,6 +16,15 @@ local function prepared(routes, prepare)
   return out
 end
 
+-- as_asked copies an entry of routes, with its alternatives as they are asked.
+local function as_asked(host)
+  local copy = cjson.decode(cjson.encode(host))
+  for _, route in ipairs(copy.routes or {}) do
+    for i, alternative in ipairs(route.alternatives or {}) do route.alternatives[i] = require("alternatives").prepare(alternative) end
+  end
+  return copy
+end
+
 local list = io.popen("ls nginx/dynamic/testdata/*.json 2>/dev/null")
 for path in list:lines() do
   spec("fixtures: " .. path, function()
@@ -37,6 +46,15 @@ for path in list:lines() do
       same(prepared(entry.routes), prepared(backend.routes, require("alternatives").prepare))
     end
     for host, id in pairs(document.hosts or {}) do same(state.host(host), id) end
+    for key, host in pairs(document.routes or {}) do
+      local stored = require("routes").stored(key)
+      stored.generation = nil
+      same(stored, as_asked(host))
+    end
+    for i, name in ipairs(document.names or {}) do
+      local read = require("routes").names()[i]
+      same({ read.key, read.host }, { name.key, name.host })
+    end
   end)
 end
 list:close()

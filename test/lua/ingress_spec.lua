@@ -251,7 +251,7 @@ end)
 -- request sends one request to the control socket.
 local function request(ingress, ngx, method, path, text, in_file)
   local said
-  ngx.var.uri, ngx.status = path, nil
+  ngx.var.uri, ngx.var.request_uri, ngx.status = path, path, nil
   local name
   if in_file then
     name = os.tmpname()

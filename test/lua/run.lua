@@ -11,9 +11,12 @@ local SPECS = {
   "round_robin_spec",
   "balancer_spec",
   "alternatives_spec",
+  "router_spec",
+  "routes_spec",
   "state_spec",
   "certificate_spec",
   "ingress_spec",
+  "ingress_routes_spec",
   "fixtures_spec",
 }
 

@@ -56,26 +56,39 @@ end
 -- find plays ngx.re.find with patterns of Lua's, which are close enough. "(" does not compile.
 function M.find(text, pattern)
   if pattern == "(" then return nil, nil, "it does not compile" end
-  return text:find(pattern)
+  return text:find((pattern:gsub("%?<[%w_]+>", "")))
+end
+
+-- match plays ngx.re.match in the same way, with groups (?<name>…). An empty one counts as one that did not take part.
+function M.match(text, pattern)
+  if pattern == "(" then return nil, "it does not compile" end
+  local found = { M.find(text, pattern) }
+  if not found[1] then return nil end
+  local groups, n = {}, 2
+  for name in pattern:gmatch("%(%?<([%w_]+)>") do
+    n = n + 1
+    groups[name] = found[n] ~= "" and found[n] or false
+  end
+  return groups
 end
 
 local OURS = {
-  "address", "alternatives", "balancer", "balancer.round_robin", "certificate", "control", "dns", "ingress", "resolver",
-  "state", "update",
+  "address", "alternatives", "balancer", "balancer.round_robin", "certificate", "control", "dictionary", "dns", "ingress",
+  "resolver", "router", "routes", "state", "update", "update.routes",
 }
 
 -- An exit ends the handler, as in NGINX.
 local EXIT = {}
 
 -- fresh makes a new ngx and forgets our modules, as a new NGINX would. It gives the ngx; what handlers do
--- with it is in its fields logged, exited, peer, tries, timers.
+-- with it is in its fields logged, exited, jumped, peer, tries, timers.
 function M.fresh(options)
   options = options or {}
   for _, name in ipairs(OURS) do package.loaded[name] = nil end
   local ngx = {
     var = {}, header = {}, logged = {}, timers = {}, time = 1000, ERR = "error", HTTP_OK = 200,
-    HTTP_SERVICE_UNAVAILABLE = 503,
-    re = { find = M.find },
+    HTTP_NOT_FOUND = 404, HTTP_INTERNAL_SERVER_ERROR = 500, HTTP_SERVICE_UNAVAILABLE = 503,
+    re = { find = M.find, match = M.match },
     shared = options.shared or { sluice_state = M.dict(options.room), sluice_certificates = M.dict() },
   }
   function ngx.now() return ngx.time end
@@ -88,6 +101,13 @@ function M.fresh(options)
   function ngx.exit(status)
     ngx.exited = status
     error(EXIT, 0)
+  end
+  function ngx.exec(shape)
+    ngx.jumped = shape
+    error(EXIT, 0)
+  end
+  function ngx.escape_uri(text)
+    return (text:gsub("[^%w/._~-]", function(c) return ("%%%02X"):format(c:byte()) end))
   end
   ngx.timer = { at = function(_, handler, ...)
     ngx.timers[#ngx.timers + 1] = { handler, ... }
@@ -140,7 +160,7 @@ end
 
 -- call runs a handler until it returns or exits, and gives the status it exited with.
 function M.call(ngx, handler, ...)
-  ngx.exited, ngx.peer, ngx.tries = nil, nil, nil
+  ngx.exited, ngx.jumped, ngx.peer, ngx.tries = nil, nil, nil, nil
   local ok, problem = pcall(handler, ...)
   if not ok and problem ~= EXIT then error(problem, 0) end
   return ngx.exited

@@ -3,9 +3,34 @@
 -- It is pure: the request's variables and random numbers come in, an alternative goes out. It never looks at
 -- endpoints: whoever asks falls back to the location's own backend if the alternative has none.
 
-local lower = string.lower
+local floor, lower = math.floor, string.lower
+
+local LONGEST_NAME, LONGEST_TEXT = 512, 4096
+local MOST_WEIGHT = 10 ^ 14 - 1 -- cjson writes numbers with 14 digits
+local TEXTS = { "header", "header_value", "header_pattern", "cookie" }
 
 local M = {}
+
+local function is_text(value, longest) return type(value) == "string" and value ~= "" and #value <= longest end
+
+local function is_count(value, from, to)
+  return type(value) == "number" and value == floor(value) and value >= from and value <= to
+end
+
+-- check gives nil if an alternative of a document is good, else what is wrong with it.
+function M.check(alternative)
+  if type(alternative) ~= "table" then return "an alternative is not an object" end
+  if not is_text(alternative.backend, LONGEST_NAME) then return "an alternative has a bad backend" end
+  for _, field in ipairs(TEXTS) do
+    local text = alternative[field]
+    if text ~= nil and not is_text(text, LONGEST_TEXT) then return "an alternative has a bad " .. field end
+  end
+  local refused, weight, total = alternative.header_refused, alternative.weight, alternative.weight_total
+  if refused ~= nil and type(refused) ~= "boolean" then return "an alternative has a bad header_refused" end
+  if total ~= nil and not is_count(total, 1, MOST_WEIGHT) then return "an alternative has a bad weight_total" end
+  if weight ~= nil and not is_count(weight, 0, total or 0) then return "an alternative has a bad weight" end
+  return nil
+end
 
 -- prepare brings an alternative of a document (Alternative in nginx/dynamic/state.go) into the form that is stored:
 -- NGINX's variables in place of the names of header and cookie, and the name that logs give the backend.

@@ -3,6 +3,7 @@
 -- It never gives out a certificate or its key, and decides nothing about an update: state.lua does.
 
 local certificate = require("certificate")
+local routes = require("routes")
 local state = require("state")
 
 local M = {}
@@ -46,19 +47,29 @@ local function get_backend(name)
   return 200, { generation = entry.generation, endpoints = entry.endpoints, names = entry.names, routes = entry.routes }
 end
 
--- route gives the method a path wants, what answers it, and an argument.
-local function route(path)
+-- get_route takes a key as a URL has it: keys that are patterns may look like anything, so NGINX must not tidy them up.
+local function get_route(escaped)
+  local key = escaped:gsub("%%(%x%x)", function(digits) return string.char(tonumber(digits, 16)) end)
+  local entry = routes.stored(key)
+  if not entry then return 404, { error = "no such route" } end
+  return 200, entry
+end
+
+-- answer_for gives the method a path wants, what answers it, and an argument.
+local function answer_for(path, original)
   if path == "/v1/state" then return "POST", post_state end
   if path == "/v1/staying" then return "POST", post_staying end
   if path == "/v1/status" then return "GET", get_status end
   local name = path:match("^/v1/backends/(.+)$")
   if name then return "GET", get_backend, name end
+  local key = original:match("^/v1/routes/([^?]+)")
+  if key then return "GET", get_route, key end
   return nil
 end
 
 -- serve answers the present request.
 function M.serve()
-  local method, answer, argument = route(ngx.var.uri)
+  local method, answer, argument = answer_for(ngx.var.uri, ngx.var.request_uri)
   local status, document
   if not method then
     status, document = 404, { error = "no such path" }

@@ -1,7 +1,7 @@
 -- ingress.lua holds what NGINX calls, phase by phase; the template has one line for each function.
 --
--- It joins NGINX to the other files and decides nothing itself. rewrite and balance run for every request, so
--- but for retries, names and alternatives they make no table, closure or string.
+-- It joins NGINX to the other files and decides nothing itself. route, rewrite and balance run for every request, so
+-- but for retries, names, alternatives and new paths they make no table or closure.
 
 local ffi = require("ffi")
 require("resty.core")
@@ -11,10 +11,13 @@ local balancer = require("balancer")
 local certificate = require("certificate")
 local control = require("control")
 local resolver = require("resolver")
+local router = require("router")
+local routes = require("routes")
 local state = require("state")
 
 local var, now = ngx.var, ngx.now
-local find_pattern, random = ngx.re.find, math.random
+local exec, exit, log = ngx.exec, ngx.exit, ngx.log
+local find_pattern, match_pattern, random = ngx.re.find, ngx.re.match, math.random
 local cast, get_request = ffi.cast, require("resty.core.base").get_request
 local get_last_failure, set_current_peer = nginx.get_last_failure, nginx.set_current_peer
 local set_more_tries = nginx.set_more_tries
@@ -24,8 +27,12 @@ local BUSY = -3
 
 local M = {}
 
--- init runs in the master process, before there are workers and again at each reload.
-function M.init(path) state.init(path) end
+-- init runs in the master process, before there are workers and again at each reload. shapes is the list of those that the
+-- configuration has, in dynamic mode.
+function M.init(path, shapes)
+  routes.init(shapes or {})
+  state.init(path)
+end
 
 -- seed makes this worker's random numbers its own: workers inherit the master's.
 local function seed()
@@ -76,19 +83,33 @@ end
 -- find_in tells where a pattern is found in a text. Patterns are compiled once.
 local function find_in(text, pattern)
   local from, _, problem = find_pattern(text, pattern, "jo")
-  if problem then ngx.log(ngx.ERR, "a header pattern of an alternative to backend ", var.backend, ": ", problem) end
+  if problem then log(ngx.ERR, "a header pattern of an alternative to backend ", var.backend, ": ", problem) end
   return from, problem
 end
 
--- divert sends the request to an alternative of its route, if one takes it and has endpoints, and gives the pool of
--- that. From then on $backend is the alternative, so that all tries of the request go there.
-local function divert(routes)
-  local paths = routes[var.server_name]
+-- What route decided, for rewrite: both run for a request without a pause. The list is taken once.
+local routed_for, routed_backend, routed_alternatives = 0, nil, nil
+
+-- taken gives the alternatives to the backend of a request that route has just sent on, or nil.
+local function taken(name)
+  local list = routed_alternatives
+  if not list then return nil end
+  routed_alternatives = nil
+  return routed_for == request_number() and routed_backend == name and list or nil
+end
+
+-- alternatives_here gives those of a backend's entry that are for the location of the request, or nil.
+local function alternatives_here(servers)
+  local paths = servers[var.server_name]
   if not paths then return nil end
   local path = var.location_path
   if var.path_type == "Exact" then path = "=" .. path end
-  local list = paths[path]
-  if not list then return nil end
+  return paths[path]
+end
+
+-- divert sends the request to an alternative in the list, if one takes it and has endpoints, and gives the pool of
+-- that. From then on $backend is the alternative, so that all tries of the request go there.
+local function divert(list)
   -- When there is affinity: a cookie that belongs to the location's own backend, or to an alternative, comes first.
   local alternative = alternatives.choose(list, var, find_in, random)
   local entry = alternative and state.backend(alternative.backend)
@@ -108,20 +129,112 @@ local function say_goodbye()
   if not var.http_upgrade and ngx.req.http_version() < 2 then ngx.header["Connection"] = "close" end
 end
 
+-- search tells where a pattern of routes is found in a text. Those in use stay compiled.
+local function search(text, pattern)
+  local from, _, problem = find_pattern(text, pattern, "ijo")
+  return from, problem
+end
+
+local REQUEST = {
+  variables = var,
+  escape = ngx.escape_uri,
+  search = search,
+  match = function(text, pattern) return match_pattern(text, pattern, "ijo") end,
+}
+
+-- fail answers 500 for a pattern that cannot be searched for, as NGINX does.
+local function fail(problem)
+  log(ngx.ERR, "a pattern of the routes: ", problem)
+  return exit(ngx.HTTP_INTERNAL_SERVER_ERROR)
+end
+
+local function go(jump)
+  local target = jump.target
+  if target then var.redirect_target = router.expand(target, nil, var) end
+  return exec(jump.shape)
+end
+
+-- identify tells logs, headers and rewrite whose request it is. All variables are empty before.
+local function identify(route)
+  if route.namespace then var.namespace = route.namespace end
+  if route.ingress then var.ingress_name = route.ingress end
+  if route.service then var.service_name = route.service end
+  if route.port then var.service_port = route.port end
+  if route.path then var.location_path = route.path end
+  if route.is_exact_twin then var.path_type = "Exact" end
+  if route.backend then var.backend = route.backend end
+end
+
+-- too_large tells whether a request says itself that its body is longer than the route takes. NGINX answers such a request
+-- without asking for the body.
+local function too_large(route)
+  local length = tonumber(var.content_length)
+  if not length or length <= route.limit then return false end
+  ngx.req.clear_header("Expect")
+  return true
+end
+
+-- replace gives the request the path and arguments of a rewrite, as NGINX's own rewrite does.
+local function replace(rewrite, found)
+  local path, arguments = router.rewritten(rewrite, found, var)
+  if path == "" then
+    log(ngx.ERR, "the rewritten path is empty")
+    return exit(ngx.HTTP_INTERNAL_SERVER_ERROR)
+  end
+  for _, name in ipairs(rewrite.exports or {}) do
+    if found[name] and found[name] ~= "" then var[name] = found[name] end
+  end
+  ngx.req.set_uri(path, false, true) -- any bytes
+  if arguments then var.args = arguments end -- as they are: set_uri_args would escape some bytes
+end
+
+-- host_of_request gives the entry for the name that the request asks for, or answers.
+local function host_of_request()
+  local host, label, problem = router.find_host(var.host, routes.host, routes.names, search)
+  if problem then return fail(problem) end
+  if not host then return exit(ngx.HTTP_SERVICE_UNAVAILABLE) end
+  if label then var.subdomain = label end
+  if host.server_name then var.routed_server_name = host.server_name end
+  return host
+end
+
+-- route sends a request to the shape that its host and path lead to.
+function M.route()
+  routed_alternatives = nil
+  local host, path = host_of_request(), var.uri
+  local jump = host.all or (path == "/" and host.root)
+  if jump then return go(jump) end
+  local route, slash, problem = router.find_route(host, path, search)
+  if problem then return fail(problem) end
+  if slash then return go(slash) end
+  if not route then return exit(ngx.HTTP_NOT_FOUND) end
+  if route.limit and too_large(route) then return exec(route.too_large) end
+  identify(route)
+  local shape, target, rewrite, found = router.decide(route, path, REQUEST)
+  if not shape then return fail(target) end
+  if target then var.redirect_target = target end
+  if rewrite then replace(rewrite, found) end
+  routed_alternatives = route.alternatives
+  if routed_alternatives then routed_for, routed_backend = request_number(), route.backend end
+  return exec(shape)
+end
+
 -- rewrite answers 503 for a backend without endpoints, the last moment at which that is possible, and decides whether
--- one that has some gets the request.
+-- one that has some gets the request. Without an entry NGINX is on its own: it has the endpoints of the upstream block, if that is
+-- not for all backends, or answers 404 where there is no backend.
 function M.rewrite()
   found_for = 0
   local name = var.backend
   if not name or name == "" then return end
+  local list = taken(name)
   local entry = state.backend(name)
   if state.is_leaving(configuration) then say_goodbye() end
   if not entry then return end
   local pool = ready(entry)
-  if pool.count == 0 then return ngx.exit(ngx.HTTP_SERVICE_UNAVAILABLE) end
+  if pool.count == 0 then return exit(ngx.HTTP_SERVICE_UNAVAILABLE) end
   local time = now() -- not after a pause in divert, so that balance looks again
-  local routes = entry.routes
-  if routes then pool = divert(routes) or pool end
+  if entry.routes then list = alternatives_here(entry.routes) end
+  if list then pool = divert(list) or pool end
   found_for, found_at, found_pool = request_number(), time, pool
 end
 
@@ -153,11 +266,11 @@ function M.balance()
     peer = balancer.first(pool, now)
     if pool.count > 1 then set_more_tries(pool.count - 1) end
   end
-  if not peer then return ngx.exit(BUSY) end
+  if not peer then return exit(BUSY) end
   local ok, problem = set_current_peer(peer.address, peer.port)
   if not ok then
-    ngx.log(ngx.ERR, "cannot use a peer of backend ", var.backend, ": ", problem)
-    return ngx.exit(BUSY)
+    log(ngx.ERR, "cannot use a peer of backend ", var.backend, ": ", problem)
+    return exit(BUSY)
   end
 end
 

@@ -1,50 +1,43 @@
 -- state.lua holds what may change without a reload: it applies updates to the shared dictionaries and gives
--- each worker what it asks for. There is one entry per backend, host and certificate.
+-- each worker what it asks for. There is one entry per backend, certificate and host, and per name that has routes.
 --
 -- It never tells workers that something changed. The generation of the last update is in the dictionary, a
 -- worker reads it at each request, and on a new one it compares the generation of the entry it needs.
 
 local cjson = require("cjson").new()
+local dictionary = require("dictionary")
+local routes = require("routes")
 local updates = require("update")
 
 local shared = ngx.shared.sluice_state
 local certificates = ngx.shared.sluice_certificates
 
--- Keys of the state dictionary. An entry's generation has its own key so that comparing it costs no copy.
-local BACKEND, OWN_GENERATION, HOST, WORKER = "backend:", "generation:", "host:", "worker:"
+local HOST, WORKER = "host:", "worker:" -- keys of the state dictionary
 local APPLYING_AT_MOST = 30 -- seconds; then whoever holds the lock is dead
 
 local M = {}
 
--- put stores a value or gives back what is wrong. Whatever happens, entries that are there stay.
-local function put(dict, key, value)
-  local old = dict:get(key)
-  if old == value then return nil end
-  local ok, problem = dict:safe_set(key, value)
-  if ok then return nil end
-  -- A value of another size is dropped by the dictionary before the new one turns out not to fit.
-  if old ~= nil then dict:safe_set(key, old) end
-  return problem
-end
+local put, current = dictionary.put, dictionary.current
+local stored = dictionary.kind("backend", "backends")
 
-local function put_backend(name, backend, generation)
-  local text = cjson.encode(backend)
-  local is_new = shared:get(OWN_GENERATION .. name) == nil
-  if not is_new and shared:get(BACKEND .. name) == text then return nil end
-  local problem = put(shared, BACKEND .. name, text) or put(shared, OWN_GENERATION .. name, generation)
-  if problem then
-    if is_new then shared:delete(BACKEND .. name) end
-    return problem
+-- write_state stores all but certificates: backends before the routes that lead to them, and these before the names
+-- that are patterns.
+local function write_state(update)
+  local problem = update.settings and put(shared, "settings", cjson.encode(update.settings))
+  if problem then return problem end
+  for host, id in pairs(update.hosts) do
+    problem = put(shared, HOST .. host, id)
+    if problem then return problem end
   end
-  if is_new then shared:incr("backends", 1) end
-  return nil
-end
-
-local function drop_backend(name)
-  if shared:get(OWN_GENERATION .. name) == nil then return end
-  shared:delete(OWN_GENERATION .. name)
-  shared:delete(BACKEND .. name)
-  shared:incr("backends", -1)
+  for name, backend in pairs(update.backends) do
+    problem = stored.put(name, cjson.encode(backend), update.generation)
+    if problem then return problem end
+  end
+  for key, host in pairs(update.routes) do
+    problem = routes.put(key, host, update.generation)
+    if problem then return problem end
+  end
+  return update.names and routes.put_names(update.names, update.generation)
 end
 
 -- write stores what the update brings, certificates before the hosts that need them.
@@ -54,20 +47,11 @@ local function write(update)
     local problem = put(certificates, id, text)
     if problem then return "the dictionary of certificates: " .. problem end
   end
-  local problem = update.settings and put(shared, "settings", cjson.encode(update.settings))
-  if problem then return "the dictionary of state: " .. problem end
-  for host, id in pairs(update.hosts) do
-    problem = put(shared, HOST .. host, id)
-    if problem then return "the dictionary of state: " .. problem end
-  end
-  for name, backend in pairs(update.backends) do
-    problem = put_backend(name, backend, update.generation)
-    if problem then return "the dictionary of state: " .. problem end
-  end
-  return nil
+  local problem = write_state(update)
+  return problem and "the dictionary of state: " .. problem
 end
 
--- remove drops what the update says is gone, hosts before the certificates they had.
+-- remove drops what the update says is gone, hosts before the certificates they had, routes before the backends.
 local function remove(update)
   for _, host in ipairs(update.removed.hosts) do
     if not update.hosts[host] then shared:delete(HOST .. host) end
@@ -75,22 +59,27 @@ local function remove(update)
   for _, id in ipairs(update.removed.certificates) do
     if not update.certificates[id] then certificates:delete(id) end
   end
+  for _, key in ipairs(update.removed.routes) do
+    if not update.routes[key] then routes.drop(key) end
+  end
   for _, name in ipairs(update.removed.backends) do
-    if not update.backends[name] then drop_backend(name) end
+    if not update.backends[name] then stored.drop(name) end
   end
 end
 
 -- remove_unnamed drops every entry that the update does not bring.
 local function remove_unnamed(update)
-  for _, key in ipairs(shared:get_keys(0)) do
+  local keys = shared:get_keys(0)
+  for _, key in ipairs(keys) do
     local host = key:sub(1, #HOST) == HOST and key:sub(#HOST + 1)
-    local name = key:sub(1, #OWN_GENERATION) == OWN_GENERATION and key:sub(#OWN_GENERATION + 1)
+    local name = stored.of(key)
     if host and not update.hosts[host] then
       shared:delete(key)
     elseif name and not update.backends[name] then
-      drop_backend(name)
+      stored.drop(name)
     end
   end
+  routes.drop_unnamed(update, keys)
   for _, id in ipairs(certificates:get_keys(0)) do
     if not update.certificates[id] then certificates:delete(id) end
   end
@@ -219,9 +208,9 @@ local function refresh(name, entry, generation)
   end
   entry.seen = generation
   -- The generation is read first: if the content changes in between, it is merely read once more.
-  local own = shared:get(OWN_GENERATION .. name)
+  local own = stored.generation(name)
   if own ~= nil and own == entry.generation then return entry end
-  local content = own and M.decode(shared:get(BACKEND .. name) or "")
+  local content = own and M.decode(stored.text(name) or "")
   entry.generation = content and own
   entry.endpoints = content and content.endpoints
   entry.names = content and content.names
@@ -238,17 +227,9 @@ local function refresh(name, entry, generation)
   return entry
 end
 
--- NGINX's clock stands still while it works through what has arrived, and so does the generation: reading it
--- twice at one time costs more than it could tell.
-local now = ngx.now
-local generation, staying, read_at = 0, false, 0
-
 -- backend gives a backend's entry as of now, or nil. This is called for every request.
 function M.backend(name)
-  local time = now()
-  if time ~= read_at then
-    generation, staying, read_at = shared:get("generation"), shared:get("staying"), time
-  end
+  local generation = current()
   local entry = entries[name]
   if not entry or entry.seen ~= generation then entry = refresh(name, entry, generation) end
   if entry.absent then return nil end
@@ -261,7 +242,10 @@ function M.stay(configuration)
 end
 
 -- is_leaving tells, as of the last call of backend, whether workers of this configuration will soon quit.
-function M.is_leaving(configuration) return staying and staying ~= configuration end
+function M.is_leaving(configuration)
+  local staying = dictionary.staying()
+  return staying and staying ~= configuration
+end
 
 -- settings gives Settings of the documents.
 function M.settings()

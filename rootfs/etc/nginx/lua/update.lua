@@ -5,6 +5,7 @@
 
 local address = require("address")
 local alternatives = require("alternatives")
+local routes = require("update.routes")
 
 local floor, lower = math.floor, string.lower
 
@@ -67,31 +68,15 @@ local function check_targets(list, what, is_good)
   return nil
 end
 
-local function check_alternative(alternative)
-  if not is_map(alternative) then return "an alternative is not an object" end
-  if not is_name(alternative.backend) then return "an alternative has a bad backend" end
-  for _, field in ipairs({ "header", "header_value", "header_pattern", "cookie" }) do
-    local text = alternative[field]
-    if text ~= nil and (type(text) ~= "string" or text == "" or #text > LONGEST_TEXT) then
-      return "an alternative has a bad " .. field
-    end
-  end
-  local refused, weight, total = alternative.header_refused, alternative.weight, alternative.weight_total
-  if refused ~= nil and type(refused) ~= "boolean" then return "an alternative has a bad header_refused" end
-  if total ~= nil and not is_integer(total, 1, LARGEST) then return "an alternative has a bad weight_total" end
-  if weight ~= nil and not is_integer(weight, 0, total or 0) then return "an alternative has a bad weight" end
-  return nil
-end
-
-local function check_routes(routes)
-  if routes == nil then return nil end
-  if not is_map(routes, LONGEST_TEXT) then return "routes is not an object" end
-  for _, paths in pairs(routes) do
+local function check_alternatives(servers)
+  if servers == nil then return nil end
+  if not is_map(servers, LONGEST_TEXT) then return "routes is not an object" end
+  for _, paths in pairs(servers) do
     if not is_map(paths, LONGEST_TEXT) then return "the routes of a server are not an object" end
     for _, list in pairs(paths) do
       if not is_list(list) then return "the alternatives of a route are not a list" end
       for _, alternative in ipairs(list) do
-        local problem = check_alternative(alternative)
+        local problem = alternatives.check(alternative)
         if problem then return problem end
       end
     end
@@ -105,7 +90,7 @@ local function check_backends(backends)
     if not is_map(backend) then return "backend " .. name .. " is not an object" end
     local problem = check_targets(backend.endpoints, "endpoint", address.parse)
       or check_targets(backend.names, "name", is_hostname)
-      or check_routes(backend.routes)
+      or check_alternatives(backend.routes)
     if problem then return "backend " .. name .. ": " .. problem end
   end
   return nil
@@ -174,10 +159,10 @@ local function targets(list)
 end
 
 -- prepared copies routes with their alternatives as they are asked; without routes there is nothing.
-local function prepared(routes)
-  if not routes or next(routes) == nil then return nil end
+local function prepared(servers)
+  if not servers or next(servers) == nil then return nil end
   local out = {}
-  for server, paths in pairs(routes) do
+  for server, paths in pairs(servers) do
     out[server] = {}
     for path, list in pairs(paths) do
       local asked = {}
@@ -188,7 +173,7 @@ local function prepared(routes)
   return out
 end
 
-local function normal(document)
+local function normal(document, read)
   local removed = document.removed or {}
   local update = {
     generation = document.generation,
@@ -197,10 +182,13 @@ local function normal(document)
     certificates = document.certificates or {},
     backends = {},
     hosts = {},
+    routes = read.routes,
+    names = read.names,
     removed = {
       backends = removed.backends or {},
       certificates = removed.certificates or {},
       hosts = {},
+      routes = read.removed,
     },
   }
   for name, backend in pairs(document.backends or {}) do
@@ -235,7 +223,10 @@ function M.check(document, is_stored, check_pem)
   end
   problem = check_hosts(document.hosts or {}, has_certificate)
   if problem then return nil, problem end
-  return normal(document)
+  local read
+  read, problem = routes.read(document)
+  if not read then return nil, problem end
+  return normal(document, read)
 end
 
 return M

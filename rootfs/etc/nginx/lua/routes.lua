@@ -1,0 +1,140 @@
+-- routes.lua keeps what requests find their way by (Routes in nginx/dynamic/routes.go): everything in the state
+-- dictionary, and in each worker, decoded, what its requests have needed lately.
+--
+-- It never chooses a route: router.lua does.
+
+local cjson = require("cjson").new()
+local dictionary = require("dictionary")
+local router = require("router")
+
+local current = dictionary.current
+local hosts, lists = dictionary.kind("route"), dictionary.kind("names")
+local shared = ngx.shared.sluice_state
+
+local NAMES = "patterns" -- the only entry in lists
+local LONGEST_OPEN = "longest_open" -- key of the dictionary: the length of the longest open key, or more
+local HALF = 4 * 2 ^ 20 -- bytes of texts in a half of what a worker keeps
+
+local M = {}
+
+local shapes -- a set of those that this worker has
+
+-- init says which shapes workers will have; nil if routes are not data.
+function M.init(list)
+  shapes = {}
+  for _, shape in ipairs(list or {}) do shapes[shape] = true end
+end
+
+-- put stores the entry of a key, or gives back what is wrong.
+function M.put(key, host, generation)
+  if router.is_open(key) and #key > (shared:get(LONGEST_OPEN) or 0) then
+    local problem = dictionary.put(shared, LONGEST_OPEN, #key)
+    if problem then return problem end
+  end
+  return hosts.put(key, cjson.encode(host), generation)
+end
+
+-- put_names stores the names that are patterns, or gives back what is wrong.
+function M.put_names(names, generation) return lists.put(NAMES, cjson.encode(names), generation) end
+
+M.drop = hosts.drop
+
+-- drop_unnamed drops all entries but those of an update. keys are all that the dictionary has.
+function M.drop_unnamed(update, keys)
+  local longest = 0
+  for key in pairs(update.routes) do
+    if router.is_open(key) then longest = math.max(longest, #key) end
+  end
+  for _, dictionary_key in ipairs(keys) do
+    local key = hosts.of(dictionary_key)
+    if key and not update.routes[key] then hosts.drop(key) end
+  end
+  if not update.names then lists.drop(NAMES) end
+  if shared:get(LONGEST_OPEN) then shared:set(LONGEST_OPEN, longest) end
+end
+
+-- What this worker has decoded, by key: {seen, generation, size, host}. When young is full it becomes old, and what was
+-- old and has not been asked for since is forgotten. Keys without an entry are not kept, since clients choose them.
+local young, old, young_size = {}, {}, 0
+
+local function keep(key, entry)
+  if young_size + entry.size > HALF then
+    old, young, young_size = young, {}, 0
+  end
+  young[key], young_size = entry, young_size + entry.size
+end
+
+local function forget(key, entry)
+  if entry then young_size = young_size - entry.size end
+  young[key], old[key] = nil, nil
+  return nil
+end
+
+-- refresh brings this worker's copy of an entry up to a generation, and gives it, or nil if there is none.
+local function refresh(key, entry, generation)
+  -- The entry's generation is read first: if the text changes in between, it is merely read once more.
+  local own = hosts.generation(key)
+  if own == nil then return forget(key, entry) end
+  if entry and entry.generation == own then
+    entry.seen = generation
+    return entry
+  end
+  local text = hosts.text(key)
+  local ok, content = pcall(cjson.decode, text)
+  if not ok then return forget(key, entry) end -- dropped in between
+  if entry then young_size = young_size - entry.size else entry = {} end
+  entry.seen, entry.generation, entry.size = generation, own, #key + #text
+  -- A worker that is being replaced lacks shapes that new ones have. It goes on with what it had.
+  if router.fits(content, shapes) then entry.host = router.prepare(content) end
+  keep(key, entry)
+  return entry
+end
+
+local function entry_of(key)
+  local entry = young[key]
+  if not entry then
+    entry = old[key]
+    if entry then keep(key, entry) end
+  end
+  local generation = current()
+  if entry and entry.seen == generation then return entry end
+  return refresh(key, entry, generation)
+end
+
+-- host gives the entry of a key as of now, as router.prepare makes it: nil if there is none, false if it needs shapes that
+-- this worker does not have. This is called for every request.
+function M.host(key)
+  local entry = entry_of(key)
+  if not entry then return nil end
+  local host = entry.host
+  if not host or not host.same_as then return host or false end
+  entry = entry_of(host.same_as)
+  if not entry then return nil end
+  return entry.host and not entry.host.same_as and entry.host or false
+end
+
+local names, names_generation, names_seen = router.prepare_names({}, 0), nil, nil
+
+-- names gives the names that are patterns as of now, as router.prepare_names makes them.
+function M.names()
+  local generation = current()
+  if names_seen == generation then return names end
+  local own, longest = lists.generation(NAMES), shared:get(LONGEST_OPEN) or 0
+  if own ~= names_generation or longest ~= names.longest_open then
+    local ok, list = pcall(cjson.decode, own and lists.text(NAMES))
+    names, names_generation = router.prepare_names(ok and list or {}, longest), own
+  end
+  names_seen = generation
+  return names
+end
+
+-- stored gives the entry of a key as it is in the dictionary, with its generation, or nil.
+function M.stored(key)
+  local generation = hosts.generation(key)
+  local ok, host = pcall(cjson.decode, generation and hosts.text(key) or "")
+  if not ok then return nil end
+  host.generation = generation
+  return host
+end
+
+return M
