@@ -16,6 +16,7 @@ var bodySize = Feature{
 	Name:     "Request bodies",
 	Settings: Settings{proxyBodySize, clientBodyBuffer},
 	Location: func(v Values, l *nginx.Location) error {
+		l.MaxBody = int64(proxyBodySize.In(v))
 		l.Body.Add("client_max_body_size", proxyBodySize.In(v).Arg())
 		l.Body.Add("client_body_buffer_size", max(clientBodyBuffer.In(v), minBodyBuffer).Arg())
 		return nil

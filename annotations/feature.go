@@ -136,7 +136,20 @@ func Plain(v Values, l *nginx.Location) []Finding {
 	return findings
 }
 
-func locationHook(f Feature) func(Values, *nginx.Location) error { return f.Location }
+// locationHook is the feature's, which also notes those of its annotations that the Ingress has, if it does anything.
+func locationHook(f Feature) func(Values, *nginx.Location) error {
+	if f.Location == nil {
+		return nil
+	}
+	return func(v Values, l *nginx.Location) error {
+		before := *l
+		err := f.Location(v, l)
+		if len(l.Body) != len(before.Body) || len(l.Headers) != len(before.Headers) || l.Protocol != before.Protocol || l.ToHTTPS != before.ToHTTPS || l.Return != before.Return {
+			l.Keys = append(l.Keys, f.Settings.givenIn(v)...)
+		}
+		return err
+	}
+}
 
 // ForBackend applies what an Ingress says of a Service it uses.
 func ForBackend(v Values, b *Backend) []Finding {

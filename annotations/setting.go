@@ -114,3 +114,14 @@ func (s *Setting[T]) parse(text string) (any, error) {
 
 // Settings is the list of a feature's settings.
 type Settings []AnySetting
+
+// givenIn lists the keys of those that an Ingress has annotations for.
+func (all Settings) givenIn(v Values) []string {
+	var keys []string
+	for _, s := range all {
+		if _, given := v.own[s.about().key]; given {
+			keys = append(keys, s.about().key)
+		}
+	}
+	return keys
+}

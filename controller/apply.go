@@ -26,7 +26,11 @@ type refusal interface {
 func (c *Controller) apply(ctx context.Context) (reloaded, retry bool) {
 	plan := c.latest.Load()
 	reloaded = plan.Files.Generation != c.live
-	err := c.Engine.Apply(ctx, plan.Files, c.cause(plan))
+	live := c.liveConfig.Load()
+	if reloaded {
+		c.explain(live, plan)
+	}
+	err := c.Engine.Apply(ctx, plan.Files, kind(live, plan.Config))
 	var refused refusal
 	switch {
 	case ctx.Err() != nil:
@@ -41,7 +45,8 @@ func (c *Controller) apply(ctx context.Context) (reloaded, retry bool) {
 		return reloaded, true
 	}
 	if reloaded {
-		c.live, c.liveConfig = plan.Files.Generation, plan.Config
+		c.live = plan.Files.Generation
+		c.liveConfig.Store(&plan.Config)
 	}
 	// What only an older configuration needs can go, unless that is live because a newer plan is waiting.
 	if c.latest.Load() == plan {
@@ -53,21 +58,13 @@ func (c *Controller) apply(ctx context.Context) (reloaded, retry bool) {
 	return reloaded, false
 }
 
-// cause says in one word what a reload is for.
-func (c *Controller) cause(plan *Plan) string {
-	switch {
-	case c.live == "":
-		return "start"
-	case !reflect.DeepEqual(c.liveConfig.HTTP, plan.Config.HTTP):
-		return "configmap"
-	case !slices.EqualFunc(c.liveConfig.Servers, plan.Config.Servers, func(a, b *nginx.Server) bool { return a.Name == b.Name }):
-		return "hosts"
-	case !reflect.DeepEqual(c.liveConfig.Servers, plan.Config.Servers):
-		return "paths"
-	case len(c.liveConfig.Upstreams) != len(plan.Config.Upstreams):
-		return "backends"
+// explain tells what a reload is for.
+func (c *Controller) explain(live *nginx.Config, plan *Plan) {
+	list := causes(live, plan.Config, plan.AnnotationsPrefix)
+	for _, cause := range list {
+		c.Log.Info("needs another configuration", "object", cause.Object, "field", cause.Field, "cause", kind(live, plan.Config))
 	}
-	return "template"
+	c.Observer.Reloading(list)
 }
 
 // logChanges tells what is new: Problems that were not there before, and endpoints that are live without a

@@ -35,6 +35,8 @@ type Engine interface {
 // Observer is told what the loop does; package metrics has one.
 type Observer interface {
 	Planned(p Plan, took time.Duration)
+	// Reloading is called before NGINX is made to read another configuration.
+	Reloading(causes []Cause)
 	Failed(step string)
 }
 
@@ -51,9 +53,9 @@ type Controller struct {
 	latest  atomic.Pointer[Plan] // what should be live
 	good    cluster.Fallback
 	pending chan struct{} // the applier has something to do
-	// live and liveConfig are what NGINX runs; the applier's own.
+	// live and liveConfig are what NGINX runs, written by the applier alone.
 	live       string
-	liveConfig nginx.Config
+	liveConfig atomic.Pointer[nginx.Config]
 
 	busy atomic.Int64 // when the loop began what it is doing, unix nanoseconds; 0 if idle
 }
@@ -87,7 +89,9 @@ func (c *Controller) plan(ctx context.Context) {
 
 	snapshot := c.Source.Snapshot()
 	snapshot.Fallback = c.good
-	plan, err := c.Options().Plan(snapshot)
+	options := c.Options()
+	options.Live = c.liveConfig.Load()
+	plan, err := options.Plan(snapshot)
 	took := time.Since(start)
 	c.good = plan.Good
 	// Endpoints are known even if the configuration cannot be written.

@@ -76,6 +76,7 @@ func (e *engine) Apply(ctx context.Context, f nginx.Files, _ string) error {
 type observer struct{ failed chan string }
 
 func (o observer) Planned(controller.Plan, time.Duration) {}
+func (o observer) Reloading([]controller.Cause)           {}
 func (o observer) Failed(step string)                     { o.failed <- step }
 
 func start(t *testing.T, l cluster.Lists) (*source, *engine, observer) {

@@ -9,6 +9,7 @@ import (
 	"github.com/sluice-ingress/sluice/controller/translate"
 	"github.com/sluice-ingress/sluice/nginx"
 	"github.com/sluice-ingress/sluice/nginx/dynamic"
+	"github.com/sluice-ingress/sluice/nginx/routing"
 	"github.com/sluice-ingress/sluice/templates"
 )
 
@@ -18,7 +19,21 @@ type Options struct {
 	Render    templates.Options
 	Templates *templates.Set
 	Memory    *templates.Memory // makes later plans cheaper; may be nil
+
+	Routing Routing
+	Routes  *routing.Memory // the same for routes; may be nil
+	Live    *nginx.Config   // what NGINX runs, as a Plan has it; shapes that are in it need no other. May be nil
 }
+
+// Routing is how requests find the location that is meant for them.
+type Routing uint8
+
+const (
+	// Compiled has a server block for each host and a location for each path: NGINX finds them.
+	Compiled Routing = iota
+	// Dynamic has each distinct location once: workers find the routes to them in their data.
+	Dynamic
+)
 
 // Plan is everything we would do for one snapshot. Making one touches nothing.
 type Plan struct {
@@ -31,15 +46,23 @@ type Plan struct {
 	Ingresses    int
 	Claimed      []*networkingv1.Ingress // those meant for us, served or not, in the order of the snapshot
 	Snapshot     cluster.Snapshot        // what it was made for
+
+	AnnotationsPrefix string // as in Options
 }
 
 // Plan decides what to do for a snapshot. The daemon, the offline commands and every golden test call it.
 // An error means that our own templates, or a custom one, cannot write the configuration.
 func (o Options) Plan(s cluster.Snapshot) (Plan, error) {
+	o.Translate.SharedUpstreams = o.Routing == Dynamic
 	r := translate.Translate(s, o.Translate)
+	if o.Routing == Dynamic {
+		surroundings := routing.Options{TLSPort: o.Render.HTTPSPort, HealthPath: o.Render.Health(), Live: o.Live}
+		r.Config, r.State = routing.Split(r.Config, r.State, surroundings, o.Routes)
+	}
 	files, err := o.Templates.Render(r.Config, o.Render, o.Memory)
 	return Plan{
 		Files: files, Dynamic: r.State, Problems: r.Problems, Good: r.Good,
 		Certificates: r.Certificates, Config: r.Config, Ingresses: r.Ingresses, Claimed: r.Claimed, Snapshot: s,
+		AnnotationsPrefix: o.Translate.Prefix(),
 	}, err
 }

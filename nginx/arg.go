@@ -2,6 +2,7 @@ package nginx
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -99,6 +100,43 @@ func (a Arg) Value() string {
 		}
 	}
 	return b.String()
+}
+
+// Pieces are literal texts and names of variables by turns, a literal first. Without any there are none.
+func (a Arg) Pieces() []string {
+	var list []string
+	for _, p := range a.parts {
+		switch isLiteral := len(list)%2 == 1; {
+		case p.kind == variable && isLiteral:
+			list = append(list, p.text)
+		case p.kind == variable:
+			list = append(list, "", p.text)
+		case isLiteral:
+			list[len(list)-1] += p.text
+		default:
+			list = append(list, p.text)
+		}
+	}
+	return list
+}
+
+// Renamed is the argument with other variables in place of its own.
+func (a Arg) Renamed(name func(string) string) Arg {
+	if !slices.ContainsFunc(a.parts, func(p part) bool { return p.kind == variable }) {
+		return a
+	}
+	parts := slices.Clone(a.parts)
+	for i, p := range parts {
+		if p.kind == variable {
+			parts[i].text = name(p.text)
+		}
+	}
+	return Arg{parts}
+}
+
+// Uses tells whether the argument refers to a variable.
+func (a Arg) Uses(name string) bool {
+	return slices.ContainsFunc(a.parts, func(p part) bool { return p.kind == variable && p.text == name })
 }
 
 // check refuses what has no place in a configuration whatever the quoting: NUL, CR and LF, and

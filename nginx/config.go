@@ -1,6 +1,7 @@
 package nginx
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
@@ -45,7 +46,30 @@ type Server struct {
 	RedirectTo string
 	Directives Directives
 	Locations  []*Location // in the order in which they are written
-	Owner      string      // the object the server's own settings come from
+	// Shapes take the place of Locations when routes are data.
+	Shapes []*Shape
+	Owner  string // the object the server's own settings come from
+}
+
+// Shape is what all routes with the same settings have in common, as a named location. Workers jump there when they have
+// found a route in their data.
+type Shape struct {
+	Name     string // @ and a hash of all else
+	Answer   *Answer
+	Protocol Protocol
+	Upstream string // the block, "" answers 404
+	Headers  []Header
+	Body     Directives
+
+	// Owner and Keys are those of one of its locations.
+	Owner string
+	Keys  []string
+}
+
+// Answer is what NGINX itself answers.
+type Answer struct {
+	Code   int
+	Target *Arg // of a redirect
 }
 
 // ServerName is a further name of a server: as server_name takes it ("*.suffix" is any number of labels), or
@@ -67,7 +91,7 @@ func (n ServerName) Arg() Arg {
 func (s *Server) Names() []Arg {
 	var names []Arg
 	if s.Name != "" {
-		names = append(names, hostName(s.Name))
+		names = append(names, HostName(s.Name).Arg())
 	}
 	for _, a := range s.Aliases {
 		names = append(names, a.Arg())
@@ -75,17 +99,33 @@ func (s *Server) Names() []Arg {
 	return names
 }
 
-// hostName writes a wildcard as a regular expression: an Ingress means one label by it, NGINX any number.
-func hostName(name string) Arg {
-	suffix, wildcard := strings.CutPrefix(name, "*.")
+// HostName is the host of an Ingress rule as a server name. A wildcard becomes a regular expression: an Ingress means one
+// label by it, NGINX any number.
+func HostName(host string) ServerName {
+	suffix, wildcard := strings.CutPrefix(host, "*.")
 	if !wildcard {
-		return Verbatim(name)
+		return ServerName{Name: host}
 	}
-	return Verbatim(`~^(?<subdomain>[\w-]+)\.` + strings.ReplaceAll(suffix, ".", `\.`) + "$")
+	return ServerName{Pattern: `^(?<subdomain>[\w-]+)\.` + strings.ReplaceAll(suffix, ".", `\.`) + "$"}
+}
+
+// AppRootTarget is where a request for / is sent, if AppRoot is set.
+func (s *Server) AppRootTarget() Arg {
+	return Concat(Var("scheme"), Text("://"), Var("http_host"), *s.AppRoot)
+}
+
+// RedirectTarget is where a server that only redirects sends requests.
+func (s *Server) RedirectTarget() Arg {
+	return Concat(Var("pass_access_scheme"), Text("://"+s.RedirectTo), Var("redirect_port"), Var("redirect_uri"))
 }
 
 // IsDefault tells whether the server takes the hosts that no other server names.
 func (s *Server) IsDefault() bool { return s.Name == "_" }
+
+// HasExact says whether a location has exactly this path.
+func (s *Server) HasExact(path string) bool {
+	return slices.ContainsFunc(s.Locations, func(l *Location) bool { return l.Match == Exact && l.Path == path })
+}
 
 // Match says which paths a location takes.
 type Match uint8
@@ -140,6 +180,8 @@ type Location struct {
 
 	// HasTLS tells features whether the host has a certificate, be it the default one, of its own.
 	HasTLS bool
+	// MaxBody is the largest request body in bytes, 0 for any. It is in Body too.
+	MaxBody int64
 	// Denied makes every request answer 503, before anything else is looked at.
 	Denied bool
 	// Return redirects every request.
@@ -158,7 +200,8 @@ type Location struct {
 	// same settings is in variables.
 	Body Directives
 
-	Owner string // the object the location comes from
+	Owner string   // the object the location comes from
+	Keys  []string // annotations of it that settings in here come from
 }
 
 // Identity names the objects behind a location. The texts become the variables of the same names.
@@ -170,6 +213,18 @@ type Identity struct {
 	Path      string // of the Ingress rule
 	// IsExactTwin tells an Exact path from a Prefix path of the same host and text. It becomes $path_type.
 	IsExactTwin bool
+}
+
+// BackendName is what logs and workers call the location's backend. What has none answers like ingress-nginx's built-in
+// default backend, and is called so.
+func (l *Location) BackendName() string { return cmp.Or(l.Upstream, "upstream-default-backend") }
+
+// Block is the name of the upstream block that the location passes requests to; "" for none.
+func (l *Location) Block() string {
+	if l.Upstream == "" {
+		return ""
+	}
+	return l.Protocol.Block(l.Upstream)
 }
 
 // Check tells whether all of the location can be written. What cannot be is of one user's making, an argument
@@ -211,6 +266,19 @@ type ToHTTPS struct {
 	KeepSlash bool
 	// WithPort adds the port of the TLS listener.
 	WithPort bool
+}
+
+// Target is where the redirect leads.
+func (t *ToHTTPS) Target(tlsPort int) Arg {
+	parts := []Arg{Text("https://"), Var("redirect_host")}
+	if t.WithPort {
+		parts = append(parts, Text(":"), Int(tlsPort))
+	}
+	uri := Var("redirect_uri")
+	if t.KeepSlash {
+		uri = Var("request_uri")
+	}
+	return Concat(append(parts, uri)...)
 }
 
 // Rewrite replaces the path where Pattern is found, in any case, by Target.

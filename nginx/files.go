@@ -5,7 +5,9 @@ type Files struct {
 	// Generation names the configuration. It is a hash of everything whose change needs a reload; the
 	// addresses inside upstream blocks are left out of it, since workers get those as data.
 	Generation string
-	List       []File
+	// Shapes are the names of those that the configuration has. Routes through others have to wait for another.
+	Shapes []string
+	List   []File
 }
 
 // File is one file of a configuration.

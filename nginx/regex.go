@@ -11,7 +11,8 @@ import (
 // Regex is a regular expression that is well formed for PCRE2, the library NGINX uses.
 type Regex struct {
 	text   string
-	groups []int // where each numbered group opens
+	groups []int    // where each numbered group opens
+	names  []string // of groups, if NamedGroups has given them
 }
 
 // maxRegex bounds a pattern's length; PCRE2 itself gives up at 64 KiB of compiled code.
@@ -47,15 +48,20 @@ func (r Regex) Arg() Arg { return Verbatim(r.text) }
 // overwrite them.
 func (r Regex) NamedGroups(prefix string) Regex {
 	var b strings.Builder
+	var names []string
 	last := 0
 	for i, at := range r.groups {
+		names = append(names, prefix+strconv.Itoa(i+1))
 		b.WriteString(r.text[last : at+1])
-		b.WriteString("?<" + prefix + strconv.Itoa(i+1) + ">")
+		b.WriteString("?<" + names[i] + ">")
 		last = at + 1
 	}
 	b.WriteString(r.text[last:])
-	return Regex{text: b.String()}
+	return Regex{text: b.String(), names: names}
 }
+
+// Names are those that NamedGroups has given.
+func (r Regex) Names() []string { return r.names }
 
 // regexReader reads a pattern as PCRE2 10.46 does, and adds up what it comes to when it is compiled.
 type regexReader struct {

@@ -371,7 +371,7 @@ func encodeLuaString(v any) (string, error) {
 		return "", refuse(v, "in Lua source")
 	}
 	for i := range len(s) {
-		if !isNameByte(s[i]) && strings.IndexByte("./-", s[i]) < 0 {
+		if !isNameByte(s[i]) && strings.IndexByte("./-@", s[i]) < 0 {
 			return "", fmt.Errorf("%.64q cannot stand in Lua source", s)
 		}
 	}

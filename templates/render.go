@@ -7,6 +7,7 @@ package templates
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
@@ -23,7 +24,7 @@ import (
 var embedded embed.FS
 
 // Names are the names of the template files, the first being the whole.
-var Names = []string{"nginx.tmpl", "http.tmpl", "server.tmpl", "location.tmpl", "upstream.tmpl"}
+var Names = []string{"nginx.tmpl", "http.tmpl", "server.tmpl", "location.tmpl", "shape.tmpl", "upstream.tmpl"}
 
 // Set is a set of templates, ready to render.
 type Set struct{ set *template.Template }
@@ -63,6 +64,9 @@ type Options struct {
 	IPv6            bool
 	HealthPath      string // answers 200 on hosts that nobody names; "" is /healthz
 }
+
+// Health is the path that answers 200.
+func (o Options) Health() string { return cmp.Or(o.HealthPath, "/healthz") }
 
 // Render writes a configuration. Memory makes later calls cheaper; it may be nil.
 func (s *Set) Render(c nginx.Config, o Options, m *Memory) (nginx.Files, error) {
@@ -126,6 +130,13 @@ func (r *renderer) server(s *nginx.Server) (Fragment, error) {
 		}
 		view.Locations = append(view.Locations, fragment(text))
 	}
+	for _, shape := range s.Shapes {
+		text, err := r.execute("shape.tmpl", r.shapeView(shape))
+		if err != nil {
+			return Fragment{}, fmt.Errorf("shape %s: %w", shape.Name, err)
+		}
+		view.Shapes = append(view.Shapes, fragment(text))
+	}
 	text, err := r.execute("server.tmpl", view)
 	return fragment(text), err
 }
@@ -181,7 +192,7 @@ func (r *renderer) files() (nginx.Files, error) {
 	if text, err = r.execute("nginx.tmpl", view); err != nil {
 		return nginx.Files{}, err
 	}
-	return nginx.Files{Generation: view.Generation, List: []nginx.File{
+	return nginx.Files{Generation: view.Generation, Shapes: view.Shapes, List: []nginx.File{
 		{Name: "nginx.conf", Content: []byte(text)},
 		{Name: "upstreams.conf", Content: r.upstreamText.Bytes()},
 		{Name: certificateFile, Content: []byte(pair.Chain)},

@@ -1,7 +1,6 @@
 package templates
 
 import (
-	"cmp"
 	"slices"
 	"strings"
 
@@ -27,6 +26,7 @@ type mainView struct {
 	Headers         nginx.Directives
 	Shared          nginx.Directives
 	Servers         Fragment
+	Shapes          []string // names, sorted; none in compiled mode
 }
 
 func (r *renderer) mainView() mainView {
@@ -50,7 +50,20 @@ func (r *renderer) mainView() mainView {
 		Headers:         append(setHeaders("proxy", http.Headers), setHeaders("grpc", http.Headers)...),
 		Shared:          http.Shared,
 		Servers:         fragment(strings.Join(r.serverTexts, "\n")),
+		Shapes:          shapeNames(r.config.Servers),
 	}
+}
+
+// shapeNames are the names of all shapes, sorted.
+func shapeNames(servers []*nginx.Server) []string {
+	var names []string
+	for _, s := range servers {
+		for _, shape := range s.Shapes {
+			names = append(names, shape.Name)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 // connections is how many a worker may have. Each upstream may hold some idle ones, which must not crowd out
@@ -104,6 +117,7 @@ type serverView struct {
 	AppRoot      *nginx.Arg
 	Directives   nginx.Directives
 	Locations    []Fragment
+	Shapes       []Fragment // in dynamic mode, in place of Locations
 }
 
 func (r *renderer) serverView(s *nginx.Server) serverView {
@@ -111,22 +125,17 @@ func (r *renderer) serverView(s *nginx.Server) serverView {
 		Listen: r.listen(s.IsDefault()), Names: s.Names(), IsDefault: s.IsDefault(), Directives: s.Directives, RedirectCode: r.config.HTTP.RedirectCode,
 	}
 	if s.AppRoot != nil {
-		target := nginx.Concat(nginx.Var("scheme"), nginx.Text("://"), nginx.Var("http_host"), *s.AppRoot)
+		target := s.AppRootTarget()
 		v.AppRoot = &target
 	}
 	if s.RedirectTo != "" {
-		target := nginx.Concat(nginx.Var("pass_access_scheme"), nginx.Text("://"+s.RedirectTo), nginx.Var("redirect_port"), nginx.Var("redirect_uri"))
+		target := s.RedirectTarget()
 		v.RedirectTo = &target
 	}
-	if path := cmp.Or(r.options.HealthPath, "/healthz"); s.IsDefault() && !hasLocation(s, path) {
+	if path := r.options.Health(); s.IsDefault() && s.Shapes == nil && !s.HasExact(path) {
 		v.HealthPath = path
 	}
 	return v
-}
-
-// hasLocation says whether users' objects have taken exactly this path.
-func hasLocation(s *nginx.Server, path string) bool {
-	return slices.ContainsFunc(s.Locations, func(l *nginx.Location) bool { return l.Match == nginx.Exact && l.Path == path })
 }
 
 func (r *renderer) listen(isDefault bool) nginx.Directives {
@@ -182,7 +191,7 @@ func (r *renderer) locationView(l *nginx.Location) locationView {
 	id := l.Identity
 	v := locationView{
 		Match: matchArgs(l), Namespace: id.Namespace, Ingress: id.Ingress, Service: id.Service, Port: id.Port,
-		Path: id.Path, IsExactTwin: id.IsExactTwin, Backend: backendOf(l), Denied: l.Denied, Pass: pass(l), Body: l.Body,
+		Path: id.Path, IsExactTwin: id.IsExactTwin, Backend: l.BackendName(), Denied: l.Denied, Pass: pass(l.Protocol, l.Block()), Body: l.Body,
 	}
 	if l.Return != nil {
 		v.Return = &redirectView{Code: l.Return.Code, Target: l.Return.Target}
@@ -192,13 +201,34 @@ func (r *renderer) locationView(l *nginx.Location) locationView {
 		}
 	}
 	if l.ToHTTPS != nil {
-		v.ToHTTPS = &redirectView{Code: r.config.HTTP.RedirectCode, Target: r.httpsTarget(l.ToHTTPS)}
+		v.ToHTTPS = &redirectView{Code: r.config.HTTP.RedirectCode, Target: l.ToHTTPS.Target(r.options.HTTPSPort)}
 	}
 	if l.Rewrite != nil {
 		v.Rewrite = &rewriteView{l.Rewrite.Regex(), l.Rewrite.Target, l.Rewrite.Printable}
 	}
 	if l.Headers != nil {
 		v.Headers = setHeaders(l.Protocol.Module(), nginx.MergeHeaders(r.config.HTTP.Headers, l.Headers))
+	}
+	return v
+}
+
+// shapeView is the data of shape.tmpl.
+type shapeView struct {
+	Name    nginx.Arg
+	Code    int // of an answer of NGINX's own; 0 for requests that are passed on
+	Target  *nginx.Arg
+	Pass    nginx.Directive
+	Headers nginx.Directives
+	Body    nginx.Directives
+}
+
+func (r *renderer) shapeView(s *nginx.Shape) shapeView {
+	v := shapeView{Name: nginx.Verbatim(s.Name), Pass: pass(s.Protocol, s.Upstream), Body: s.Body}
+	if s.Answer != nil {
+		v.Code, v.Target = s.Answer.Code, s.Answer.Target
+	}
+	if s.Headers != nil {
+		v.Headers = setHeaders(s.Protocol.Module(), nginx.MergeHeaders(r.config.HTTP.Headers, s.Headers))
 	}
 	return v
 }
@@ -214,38 +244,17 @@ func matchArgs(l *nginx.Location) []nginx.Arg {
 	return []nginx.Arg{path}
 }
 
-func (r *renderer) httpsTarget(to *nginx.ToHTTPS) nginx.Arg {
-	parts := []nginx.Arg{nginx.Text("https://"), nginx.Var("redirect_host")}
-	if to.WithPort {
-		parts = append(parts, nginx.Text(":"), nginx.Int(r.options.HTTPSPort))
-	}
-	uri := nginx.Var("redirect_uri")
-	if to.KeepSlash {
-		uri = nginx.Var("request_uri")
-	}
-	return nginx.Concat(append(parts, uri)...)
-}
-
-// backendOf names the location's backend for logs and for Lua. What has none answers like ingress-nginx's
-// built-in default backend, and is called so.
-func backendOf(l *nginx.Location) string {
-	if l.Upstream == "" {
-		return "upstream-default-backend"
-	}
-	return l.Upstream
-}
-
-// pass sends requests to the location's upstream. What has none answers 404, but only after the checks of
-// the access phase, which a return would skip.
-func pass(l *nginx.Location) nginx.Directive {
-	if l.Upstream == "" {
+// pass sends requests to an upstream block. What has none answers 404, but only after the checks of the access phase, which
+// a return would skip.
+func pass(protocol nginx.Protocol, block string) nginx.Directive {
+	if block == "" {
 		return nginx.D("try_files", nginx.Words("/nonexistent", "=404")...)
 	}
 	schemes := map[nginx.Protocol]nginx.Arg{
 		nginx.HTTP1: nginx.Verbatim("http"), nginx.HTTPS: nginx.Verbatim("https"), nginx.AutoHTTP: nginx.Var("scheme"),
 		nginx.GRPC: nginx.Verbatim("grpc"), nginx.GRPCS: nginx.Verbatim("grpcs"),
 	}
-	return nginx.D(l.Protocol.Module()+"_pass", nginx.Concat(schemes[l.Protocol], nginx.Verbatim("://"+l.Protocol.Block(l.Upstream))))
+	return nginx.D(protocol.Module()+"_pass", nginx.Concat(schemes[protocol], nginx.Verbatim("://"+block)))
 }
 
 // upstreamView is the data of upstream.tmpl.

@@ -20,6 +20,7 @@ import (
 	"github.com/sluice-ingress/sluice/controller/manifests"
 	"github.com/sluice-ingress/sluice/controller/metrics"
 	"github.com/sluice-ingress/sluice/controller/selfsigned"
+	"github.com/sluice-ingress/sluice/nginx/routing"
 	"github.com/sluice-ingress/sluice/nginx/supervisor"
 	"github.com/sluice-ingress/sluice/templates"
 )
@@ -196,5 +197,8 @@ func daemonOptions(f controllerFlags) (controller.Options, error) {
 	translation.Settings = surroundings(f.resolvConf)
 	render := f.processFlags.options()
 	render.OpenFiles, render.HealthPath = openFiles(), f.healthPath
-	return controller.Options{Translate: translation, Render: render, Memory: templates.NewMemory()}, nil
+	return controller.Options{
+		Translate: translation, Render: render, Memory: templates.NewMemory(),
+		Routing: controller.Routing(f.routing), Routes: routing.NewMemory(),
+	}, nil
 }

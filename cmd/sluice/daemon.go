@@ -148,6 +148,13 @@ func (all observers) Planned(p controller.Plan, took time.Duration) {
 	}
 }
 
+// Reloading implements controller.Observer.
+func (all observers) Reloading(causes []controller.Cause) {
+	for _, o := range all {
+		o.Reloading(causes)
+	}
+}
+
 // Failed implements controller.Observer.
 func (all observers) Failed(step string) {
 	for _, o := range all {

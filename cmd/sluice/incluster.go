@@ -143,6 +143,9 @@ type judge struct{ source *watch.Source }
 // Planned implements controller.Observer.
 func (j judge) Planned(p controller.Plan, _ time.Duration) { j.source.Judged(p.Good.Ingresses) }
 
+// Reloading implements controller.Observer.
+func (judge) Reloading([]controller.Cause) {}
+
 // Failed implements controller.Observer.
 func (judge) Failed(string) {}
 

@@ -1,11 +1,15 @@
 package main
 
 import (
+	"fmt"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
 
+	"github.com/sluice-ingress/sluice/controller"
 	"github.com/sluice-ingress/sluice/templates"
 )
 
@@ -21,6 +25,25 @@ type processFlags struct {
 	workers   int
 	noIPv6    bool
 	shutdown  time.Duration
+	routing   routingFlag
+}
+
+// routingFlag is a controller.Routing as a flag.
+type routingFlag controller.Routing
+
+var routings = []string{controller.Compiled: "compiled", controller.Dynamic: "dynamic"}
+
+func (f *routingFlag) String() string { return routings[*f] }
+
+func (f *routingFlag) Type() string { return strings.Join(routings, "|") }
+
+func (f *routingFlag) Set(text string) error {
+	at := slices.Index(routings, text)
+	if at < 0 {
+		return fmt.Errorf("must be one of %s", strings.Join(routings, ", "))
+	}
+	*f = routingFlag(at)
+	return nil
 }
 
 func (f *processFlags) register(flags *pflag.FlagSet) {
@@ -32,6 +55,7 @@ func (f *processFlags) register(flags *pflag.FlagSet) {
 	flags.StringVar(&f.accessLog, "access-log", "/var/log/nginx/access.log", "file of the access log")
 	flags.StringVar(&f.errorLog, "error-log", "/var/log/nginx/error.log", "file of NGINX's error log")
 	flags.IntVar(&f.workers, "workers", 0, "NGINX's worker processes; 0 is one per CPU of the container's quota")
+	flags.Var(&f.routing, "routing", "how requests find their way: compiled is a server block for each host; with dynamic, hosts and paths are data, and new ones need no reload")
 	flags.BoolVar(&f.noIPv6, "disable-ipv6", false, "do not listen on IPv6")
 	flags.DurationVar(&f.shutdown, "worker-shutdown-timeout", 240*time.Second, "how long old workers may finish requests")
 }

@@ -77,7 +77,7 @@ func renderOptions(selection selectionFlags, process processFlags, templateDir s
 	if err != nil {
 		return controller.Options{}, err
 	}
-	return controller.Options{Translate: translation, Render: process.options(), Templates: set}, nil
+	return controller.Options{Translate: translation, Render: process.options(), Templates: set, Routing: controller.Routing(process.routing)}, nil
 }
 
 // planManifests makes a plan for manifests.

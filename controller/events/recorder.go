@@ -137,6 +137,9 @@ func (r *Recorder) Planned(p controller.Plan, _ time.Duration) {
 // Failed implements controller.Observer. What failed, and why, is told to Tested and Reloaded.
 func (r *Recorder) Failed(string) {}
 
+// Reloading implements controller.Observer; Reloaded tells enough.
+func (r *Recorder) Reloading([]controller.Cause) {}
+
 // Tested is told of every nginx -t.
 func (r *Recorder) Tested(_ time.Duration, err error) {
 	if err != nil {

@@ -15,6 +15,8 @@ type Metrics struct {
 	Registry *prometheus.Registry
 
 	reloads     *prometheus.CounterVec
+	causes      *prometheus.CounterVec
+	blamed      map[controller.Cause]bool // label values of causes
 	failures    *prometheus.CounterVec
 	success     prometheus.Counter
 	errors      prometheus.Counter
@@ -43,6 +45,8 @@ func New() *Metrics {
 	m := &Metrics{
 		Registry:    prometheus.NewRegistry(),
 		reloads:     counters(own, "reloads_total", "Reloads of NGINX that succeeded, by what caused them.", "cause"),
+		causes:      counters(own, "reload_causes_total", "Configurations that were needed because of a field of an object.", "object", "field"),
+		blamed:      map[controller.Cause]bool{},
 		failures:    counters(own, "failures_total", "Steps that failed: render, test, reload, push.", "step"),
 		success:     counter(compat, "success", "Reloads of NGINX that succeeded."),
 		errors:      counter(compat, "errors", "Reloads of NGINX that failed."),
@@ -64,7 +68,7 @@ func New() *Metrics {
 	}
 	m.Registry.MustRegister(
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		m.reloads, m.failures, m.success, m.errors, m.lastOK, m.lastOKTime, m.testSeconds, m.reloadTime, m.pushes, m.pushBytes,
+		m.reloads, m.causes, m.failures, m.success, m.errors, m.lastOK, m.lastOKTime, m.testSeconds, m.reloadTime, m.pushes, m.pushBytes,
 		m.pushSeconds, m.planSeconds, m.problems, m.ingresses, m.restarts, m.expiry,
 		m.heard, m.unheard, m.leader,
 		prometheus.NewCounterFunc(prometheus.CounterOpts{
@@ -121,6 +125,20 @@ func (m *Metrics) Failed(step string) {
 	if step == "test" || step == "reload" {
 		m.errors.Inc()
 		m.lastOK.Set(0)
+	}
+}
+
+// mostBlamed bounds the series of causes; what more there is has the object "others".
+const mostBlamed = 500
+
+// Reloading is told why NGINX is to read another configuration. It is called by one goroutine.
+func (m *Metrics) Reloading(causes []controller.Cause) {
+	for _, cause := range causes {
+		if !m.blamed[cause] && len(m.blamed) >= mostBlamed {
+			cause = controller.Cause{Object: "others"}
+		}
+		m.blamed[cause] = true
+		m.causes.WithLabelValues(cause.Object, cause.Field).Inc()
 	}
 }
 

@@ -48,9 +48,8 @@ func (t *translator) backend(i *ingress, ref *networkingv1.IngressServiceBackend
 	b := t.backends[name]
 	if b == nil {
 		b = &backend{name: name, used: map[nginx.Protocol]bool{}, service: ref.Name, port: port}
-		var use annotations.Backend
-		t.report(i, annotations.ForBackend(i.values, &use))
-		t.fill(b, i.Namespace, ref.Port, use)
+		t.report(i, i.useFindings)
+		t.fillOnce(b, i.Namespace, ref.Port, i.use)
 		t.backends[name] = b
 	}
 	if b.problem != nil {
@@ -94,6 +93,20 @@ func (t *translator) defaultBackend() *backend {
 		t.problem(Problem{Object: object, Severity: b.problem.severity, Reason: b.problem.reason, Message: b.problem.message + "; the path answers 503"})
 	}
 	return b
+}
+
+// fillOnce is fill, or takes what it found for the same objects before.
+func (t *translator) fillOnce(b *backend, namespace string, port networkingv1.ServiceBackendPort, use annotations.Backend) {
+	now := rememberedBackend{
+		service: t.snapshot.Service(namespace, b.service), slices: t.snapshot.Slices(namespace, b.service), isClusterIP: use.ClusterIP,
+	}
+	if before, ok := t.options.Memory.backends.get(b.name); ok && before.madeOfTheSameAs(now) {
+		b.data, b.problem = before.data, before.problem
+		return
+	}
+	t.fill(b, namespace, port, use)
+	now.data, now.problem = b.data, b.problem
+	t.options.Memory.backends.set(b.name, now)
 }
 
 // fill finds the backend's endpoints, or says why there are none.

@@ -6,7 +6,6 @@ import (
 
 	networkingv1 "k8s.io/api/networking/v1"
 
-	"github.com/sluice-ingress/sluice/annotations"
 	"github.com/sluice-ingress/sluice/controller/cluster"
 	"github.com/sluice-ingress/sluice/nginx/dynamic"
 )
@@ -33,10 +32,9 @@ func (t *translator) offers(i *ingress) {
 	if i.denied {
 		return
 	}
-	var use annotations.Backend
-	t.report(i, annotations.ForBackend(i.values, &use))
+	t.report(i, i.useFindings)
 	if b := i.Spec.DefaultBackend; b != nil {
-		c := &canary{ingress: i, host: anyHost, all: true, rules: *use.Canary, field: "spec.defaultBackend"}
+		c := &canary{ingress: i, host: anyHost, all: true, rules: *i.use.Canary, field: "spec.defaultBackend"}
 		t.offer(c, b.Service, c.field)
 	}
 	for r := range i.Spec.Rules {
@@ -46,7 +44,7 @@ func (t *translator) offers(i *ingress) {
 		}
 		for n := range i.Spec.Rules[r].HTTP.Paths {
 			p, field := &i.Spec.Rules[r].HTTP.Paths[n], pathField(r, n)
-			c := &canary{ingress: i, host: name, text: pathText(p), exact: isExact(p), rules: *use.Canary, field: field + ".path"}
+			c := &canary{ingress: i, host: name, text: pathText(p), exact: isExact(p), rules: *i.use.Canary, field: field + ".path"}
 			t.offer(c, p.Backend.Service, field+".backend")
 		}
 	}

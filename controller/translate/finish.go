@@ -42,6 +42,9 @@ func (t *translator) upstreams() {
 		if b.isAlternative || len(b.used) > 0 {
 			t.result.State.Backends[b.name] = b.data
 		}
+		if t.options.SharedUpstreams {
+			continue
+		}
 		for protocol := range b.used {
 			u := &nginx.Upstream{Name: protocol.Block(b.name), Keepalive: idle}
 			if protocol == nginx.AutoHTTP {

@@ -126,7 +126,7 @@ func (t *translator) location(p *path, m match, hasTLS bool) *nginx.Location {
 			Object: p.ingress.object(), Field: p.field, Severity: cluster.Error, Reason: CannotBeWritten,
 			Message: fmt.Sprintf("the annotations together with the path give something that NGINX does not take (%s); the path answers 503", err),
 		})
-		l.Denied, l.Return, l.ToHTTPS, l.Rewrite, l.Headers, l.Body = true, nil, nil, nil, nil, nil
+		l.Denied, l.Return, l.ToHTTPS, l.Rewrite, l.Headers, l.Body, l.MaxBody = true, nil, nil, nil, nil, nil, t.plain.MaxBody
 	}
 	return l
 }

@@ -1,13 +1,16 @@
 package translate
 
 import (
+	"fmt"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 
 	"github.com/sluice-ingress/sluice/annotations"
 	"github.com/sluice-ingress/sluice/nginx"
+	"github.com/sluice-ingress/sluice/nginx/dynamic"
 )
 
 // Memory remembers between translations what was made of objects that have not changed, so that the cost of a
@@ -15,23 +18,29 @@ import (
 // What is remembered never changes an answer, only how long it takes; a test compares the two.
 type Memory struct {
 	pairs    generations[*secret, pairResult]
-	verdicts generations[*networkingv1.Ingress, annotations.Verdict]
+	verdicts generations[*networkingv1.Ingress, rememberedVerdict]
 	hosts    generations[string, *rememberedHost]
+	backends generations[string, rememberedBackend]
 
 	configMap *corev1.ConfigMap // the one that all of the above was made with
+	places    string            // the options that backends depend on
 }
 
 // NewMemory returns an empty memory.
 func NewMemory() *Memory { return &Memory{} }
 
-// begin forgets what was made with another ConfigMap, and what the last translation had no use for.
-func (m *Memory) begin(configMap *corev1.ConfigMap) {
+// begin forgets what was made with another ConfigMap or other options, and what the last translation had no use for.
+func (m *Memory) begin(configMap *corev1.ConfigMap, o Options) {
 	if m.configMap != configMap {
 		*m = Memory{pairs: m.pairs, configMap: configMap}
+	}
+	if places := fmt.Sprint(o.DisableExternalName, o.Zone, " ", o.Node, o.Settings.OwnAddresses); m.places != places {
+		m.places, m.backends = places, generations[string, rememberedBackend]{}
 	}
 	m.pairs.next()
 	m.verdicts.next()
 	m.hosts.next()
+	m.backends.next()
 }
 
 // generations is a map that keeps an entry for as long as every translation asks for it.
@@ -50,6 +59,26 @@ func (g *generations[K, V]) get(key K) (V, bool) {
 }
 
 func (g *generations[K, V]) set(key K, v V) { g.now[key] = v }
+
+// rememberedVerdict is what the annotations of an Ingress come to.
+type rememberedVerdict struct {
+	annotations.Verdict
+	use      annotations.Backend // of its Services
+	findings []annotations.Finding
+}
+
+// rememberedBackend is what was found of a backend, with what it was found in.
+type rememberedBackend struct {
+	service     *corev1.Service
+	slices      []*discoveryv1.EndpointSlice
+	isClusterIP bool
+	data        dynamic.Backend
+	problem     *backendProblem
+}
+
+func (r rememberedBackend) madeOfTheSameAs(other rememberedBackend) bool {
+	return r.service == other.service && r.isClusterIP == other.isClusterIP && slices.Equal(r.slices, other.slices)
+}
 
 // rememberedHost is a server block with everything it was made of and what else came of it.
 type rememberedHost struct {

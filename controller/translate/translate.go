@@ -1,6 +1,7 @@
 package translate
 
 import (
+	"cmp"
 	"crypto/x509"
 	"time"
 
@@ -29,9 +30,14 @@ type Options struct {
 	// empty, nothing is preferred by it.
 	Zone, Node string
 
+	SharedUpstreams bool // the configuration needs no upstream block of each backend
+
 	Settings dynamic.Settings
 	Memory   *Memory // makes later translations cheaper; may be nil
 }
+
+// Prefix is that of annotations, without the slash.
+func (o Options) Prefix() string { return cmp.Or(o.AnnotationsPrefix, "nginx.ingress.kubernetes.io") }
 
 // Result is what a snapshot means.
 type Result struct {
@@ -81,19 +87,18 @@ type translator struct {
 	leaves    map[string]*x509.Certificate // of the certificates that are served, by their key in State
 	aliases   map[string]bool              // further names that hosts have taken
 	inherited map[string]string            // directives that locations need not repeat
+	plain     nginx.Location               // a location without any annotation
 	seen      map[Problem]bool
 	recording *[]Problem // also gets what is reported, while a host is made that is to be remembered
 	result    Result
 }
 
 func newTranslator(s cluster.Snapshot, o Options) *translator {
-	if o.AnnotationsPrefix == "" {
-		o.AnnotationsPrefix = "nginx.ingress.kubernetes.io"
-	}
+	o.AnnotationsPrefix = o.Prefix()
 	if o.Memory == nil {
 		o.Memory = NewMemory()
 	}
-	o.Memory.begin(s.ConfigMap(o.ConfigMap.Namespace, o.ConfigMap.Name))
+	o.Memory.begin(s.ConfigMap(o.ConfigMap.Namespace, o.ConfigMap.Name), o)
 	return &translator{
 		snapshot: s,
 		options:  o,
@@ -214,6 +219,7 @@ func (t *translator) shared() (nginx.Directives, []annotations.Finding) {
 	for _, p := range []nginx.Protocol{nginx.HTTP1, nginx.GRPC} {
 		l := &nginx.Location{Protocol: p}
 		findings = append(findings, annotations.Plain(t.defaults, l)...)
+		t.plain = *l
 		names := map[string]bool{}
 		for _, d := range l.Body {
 			if !have[d.Name] {
@@ -235,6 +241,9 @@ type ingress struct {
 	denied   bool     // its paths answer 503
 	isCanary bool     // it offers alternatives to the paths of others, and has none itself
 	fallback *backend // its own default backend, or nil
+
+	use         annotations.Backend   // of its Services
+	useFindings []annotations.Finding // what is wrong with that
 }
 
 func (i *ingress) object() Object { return ingressObject(i.Ingress) }
@@ -269,15 +278,17 @@ func (t *translator) accept(object *networkingv1.Ingress) {
 	t.result.Good.Ingresses[name] = good
 	t.ingresses = append(t.ingresses, &ingress{
 		Ingress: good, values: verdict.Values, denied: verdict.Outcome == annotations.Deny, isCanary: annotations.IsCanary(verdict.Values),
+		use: verdict.use, useFindings: verdict.findings,
 	})
 }
 
-func (t *translator) read(object *networkingv1.Ingress) annotations.Verdict {
+func (t *translator) read(object *networkingv1.Ingress) rememberedVerdict {
 	if v, known := t.options.Memory.verdicts.get(object); known {
 		v.Values = v.Values.With(t.defaults)
 		return v
 	}
-	v := annotations.ForIngress(t.options.AnnotationsPrefix, object.Namespace, object.Annotations, t.defaults)
+	v := rememberedVerdict{Verdict: annotations.ForIngress(t.options.AnnotationsPrefix, object.Namespace, object.Annotations, t.defaults)}
+	v.findings = annotations.ForBackend(v.Values, &v.use)
 	t.options.Memory.verdicts.set(object, v)
 	return v
 }

@@ -66,6 +66,11 @@ func (s *Supervisor) apply(ctx context.Context, files nginx.Files, cause string)
 	}
 	before := s.configurations.current()
 	started := time.Now()
+	if live == "" { // what NGINX starts with has to be complete
+		if err := s.channel.permit(ctx, files.Shapes); err != nil {
+			return fmt.Errorf("write routes: %w", err)
+		}
+	}
 	err := s.activate(ctx, files.Generation)
 	s.options.Observer.Reloaded(cause, time.Since(started), err)
 	if err != nil {
@@ -74,6 +79,9 @@ func (s *Supervisor) apply(ctx context.Context, files nginx.Files, cause string)
 		s.goBack(before, live != "")
 		s.configurations.remove(files.Generation)
 		return err
+	}
+	if err := s.channel.permit(ctx, files.Shapes); err != nil {
+		s.options.Log.Error("routes through the new configuration could not be sent; they are sent again with the next change", "error", err)
 	}
 	s.options.Log.Info("configuration is live", "generation", files.Generation, "cause", cause, "took", time.Since(started))
 	s.configurations.prune(files.Generation)

@@ -22,11 +22,12 @@ type channel struct {
 	isUp    func() bool // whether there is an NGINX that answers
 
 	mu     sync.Mutex
-	held   dynamic.State // what NGINX has, or will have when it starts
-	wanted dynamic.State // what was pushed last
-	pushed bool          // something was
-	used   uint64        // the generation that was given to an update last
-	known  bool          // NGINX has confirmed that it has what is in held
+	held   dynamic.State   // what NGINX has, or will have when it starts
+	wanted dynamic.State   // what was pushed last
+	pushed bool            // something was
+	shapes map[string]bool // that the configuration has which NGINX runs; routes through others wait
+	used   uint64          // the generation that was given to an update last
+	known  bool            // NGINX has confirmed that it has what is in held
 
 	// These are read without the lock, which is held while NGINX is being talked to.
 	hasStarted   atomic.Bool // there was an NGINX
@@ -38,7 +39,28 @@ func (c *channel) push(ctx context.Context, state dynamic.State) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.wanted, c.pushed = state, true
-	return c.bring(ctx, union(c.held, state))
+	return c.bring(ctx, union(c.held, c.possible()))
+}
+
+// permit says which shapes NGINX has, and sends it the routes that had to wait for them.
+func (c *channel) permit(ctx context.Context, shapes []string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.shapes = make(map[string]bool, len(shapes))
+	for _, name := range shapes {
+		c.shapes[name] = true
+	}
+	if !c.pushed {
+		return nil
+	}
+	return c.bring(ctx, union(c.held, c.possible()))
+}
+
+// possible is what is wanted, without routes through shapes that NGINX does not have: such a host keeps the routes it has.
+func (c *channel) possible() dynamic.State {
+	state := c.wanted
+	state.Routes = state.Routes.Through(c.shapes, c.held.Routes)
+	return state
 }
 
 func (c *channel) settle(ctx context.Context) error {
@@ -47,7 +69,7 @@ func (c *channel) settle(ctx context.Context) error {
 	if !c.pushed {
 		return nil
 	}
-	return c.bring(ctx, c.wanted)
+	return c.bring(ctx, c.possible())
 }
 
 // prepare makes sure that an NGINX about to start finds all state on disk. It does not wait for a push.
@@ -65,7 +87,7 @@ func (c *channel) resend(ctx context.Context) error {
 		return nil
 	}
 	c.known = false
-	return c.bring(ctx, union(c.held, c.wanted))
+	return c.bring(ctx, union(c.held, c.possible()))
 }
 
 // attempts is how often an update is tried: as a difference, as a whole, and again above a generation that
@@ -161,20 +183,22 @@ func (c *channel) send(ctx context.Context, u dynamic.Update) (err error) {
 }
 
 func entries(u dynamic.Update) int {
-	n := len(u.Backends) + len(u.Certificates) + len(u.Hosts)
+	n := len(u.Backends) + len(u.Certificates) + len(u.Hosts) + len(u.Routes)
 	if u.Removed != nil {
-		n += len(u.Removed.Backends) + len(u.Removed.Certificates) + len(u.Removed.Hosts)
+		n += len(u.Removed.Backends) + len(u.Removed.Certificates) + len(u.Removed.Hosts) + len(u.Removed.Routes)
 	}
 	return n
 }
 
-// union is all that is in old or new; where both say something, new is right.
+// union is all that is in old or new; where both say something, new is right. Routes are only the new ones: no configuration
+// needs those of former ones.
 func union(old, new dynamic.State) dynamic.State {
 	return dynamic.State{
 		Settings:     new.Settings,
 		Backends:     merge(old.Backends, new.Backends),
 		Certificates: merge(old.Certificates, new.Certificates),
 		Hosts:        merge(old.Hosts, new.Hosts),
+		Routes:       new.Routes,
 	}
 }
 

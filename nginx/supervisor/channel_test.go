@@ -247,3 +247,44 @@ func TestResendBeforeAnyPushLeavesTheFileAlone(t *testing.T) {
 		t.Errorf("sent %+v", sent)
 	}
 }
+
+// routed is a state with hosts whose routes lead to shapes.
+func routed(shapes map[string]string) dynamic.State {
+	s := app("10.0.0.1")
+	s.Routes.Hosts = map[string]*dynamic.Host{}
+	for host, shape := range shapes {
+		s.Routes.Hosts[host] = &dynamic.Host{Prefix: map[string]int{"/": 0}, Routes: []dynamic.Route{{Path: "/", Shape: shape}}}
+	}
+	return s
+}
+
+func TestRoutesWaitForTheirShapes(t *testing.T) {
+	tr, ctx := newTrial(t), context.Background()
+	for _, step := range []struct {
+		name string
+		do   func() error
+		want map[string]string // what NGINX has: shapes by host
+	}{
+		{"nothing is live", func() error { return tr.push(ctx, routed(map[string]string{"a": "@1"})) }, nil},
+		{"its shape is", func() error { return tr.permit(ctx, []string{"@1"}) }, map[string]string{"a": "@1"}},
+		{"one known, one new", func() error {
+			return tr.push(ctx, routed(map[string]string{"a": "@2", "b": "@1", "c": "@2"}))
+		}, map[string]string{"a": "@1", "b": "@1"}},
+		{"again", func() error { return tr.resend(ctx) }, map[string]string{"a": "@1", "b": "@1"}},
+		{"another configuration", func() error { return tr.permit(ctx, []string{"@1", "@2"}) }, map[string]string{"a": "@2", "b": "@1", "c": "@2"}},
+		{"one is gone", func() error { return tr.push(ctx, routed(map[string]string{"a": "@2"})) }, map[string]string{"a": "@2"}},
+	} {
+		if err := step.do(); err != nil {
+			t.Fatalf("%s: %v", step.name, err)
+		}
+		tr.lua.mu.Lock()
+		got := map[string]string{}
+		for host, entry := range tr.lua.all.Routes {
+			got[host] = entry.Routes[0].Shape
+		}
+		tr.lua.mu.Unlock()
+		if len(got)+len(step.want) > 0 && !reflect.DeepEqual(got, step.want) {
+			t.Errorf("%s: NGINX has %v, want %v", step.name, got, step.want)
+		}
+	}
+}

@@ -131,10 +131,15 @@ func fold(all *dynamic.Update, u dynamic.Update) {
 	all.Backends = added(all.Backends, u.Backends)
 	all.Certificates = added(all.Certificates, u.Certificates)
 	all.Hosts = added(all.Hosts, u.Hosts)
+	all.Routes = added(all.Routes, u.Routes)
+	if u.Names != nil {
+		all.Names = u.Names
+	}
 	if u.Removed != nil {
 		drop(all.Backends, u.Removed.Backends)
 		drop(all.Certificates, u.Removed.Certificates)
 		drop(all.Hosts, u.Removed.Hosts)
+		drop(all.Routes, u.Removed.Routes)
 	}
 }
 

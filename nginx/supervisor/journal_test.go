@@ -131,3 +131,30 @@ func TestJournalRecoversFromAFailedWrite(t *testing.T) {
 		t.Errorf("the file has %d lines and gives %v", lines, all.Backends)
 	}
 }
+
+// Whatever a state may hold is in the file, and goes from there.
+func TestFoldKnowsAllOfAState(t *testing.T) {
+	full := dynamic.State{
+		Settings:     dynamic.Settings{Ndots: 1},
+		Backends:     map[string]dynamic.Backend{"b": {}},
+		Certificates: map[string]nginx.Certificate{"c": {Chain: "chain"}},
+		Hosts:        map[string]string{"h": "c"},
+		Routes:       dynamic.Routes{Hosts: map[string]*dynamic.Host{"h": {}}, Names: []dynamic.NamePattern{{Key: "~h", Host: "h"}}},
+	}
+	value := reflect.ValueOf(full)
+	for i := range value.NumField() {
+		if value.Field(i).IsZero() {
+			t.Fatalf("this test says nothing of %s", value.Type().Field(i).Name)
+		}
+	}
+	var all dynamic.Update
+	fold(&all, dynamic.Full(dynamic.State{}, 1))
+	fold(&all, dynamic.Changed(dynamic.State{}, full, 2))
+	if want := dynamic.Full(full, 2); !reflect.DeepEqual(all, want) {
+		t.Errorf("folded: %+v, want %+v", all, want)
+	}
+	fold(&all, dynamic.Gone(full, dynamic.State{}, 3))
+	if n := len(all.Backends) + len(all.Certificates) + len(all.Hosts) + len(all.Routes); n > 0 {
+		t.Errorf("%d entries are left", n)
+	}
+}

@@ -16,17 +16,19 @@ import (
 var layers = []layer{
 	{"nginx", nil, "the words of NGINX know neither Kubernetes nor features"},
 	{"nginx/dynamic", []string{"nginx"}, "what workers are told is made of words alone"},
+	{"nginx/routing", []string{"nginx", "nginx/dynamic"}, "how requests find their way does not depend on why"},
 	{"nginx/supervisor", []string{"nginx", "nginx/dynamic"}, "who runs NGINX does not know why the configuration changed"},
 	{"annotations", []string{"nginx", "nginx/dynamic"}, "features do not know where objects come from; they ask their own Lookup"},
 	{"templates", []string{"nginx"}, "layout decides nothing, so it needs to know nothing"},
 	{"controller/cluster", nil, "what exists does not depend on what we make of it"},
 	{"controller/translate", []string{"annotations", "controller/cluster", "nginx", "nginx/dynamic"}, "the meaning of objects is neither text nor a process"},
-	{"controller", slices.Concat(pure, []string{"nginx/dynamic"}), "the loop reaches the world through interfaces of its own"},
+	{"controller", slices.Concat(pure, []string{"nginx/dynamic", "nginx/routing"}), "the loop reaches the world through interfaces of its own"},
 	{"controller/*", slices.Concat([]string{"controller", "nginx/dynamic"}, pure), "edges know the middle, but not each other nor the process"},
 	{"cmd/*", []string{"controller", "controller/*", "annotations", "templates", "nginx", "nginx/*"}, "commands wire everything, except what only tests need"},
 	{"rootfs/*", nil, "what is done to the image's files needs nothing of what runs there"},
 	{"examples/*", nil, "examples stand for programs of others"},
-	{"bench", []string{"*", "*/*"}, "measures any part, with the fleets that tests use"},
+	{"bench", []string{"bench/*"}, "says what is measured; its packages do it"},
+	{"bench/*", []string{"bench/apiserver", "test/fleet"}, "what is measured is the program that users have, with the fleets that tests use"},
 	{"test/*", []string{"*", "*/*"}, "tests look at any part"},
 }
 

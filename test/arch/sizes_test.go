@@ -69,7 +69,7 @@ func luaFunctions(text string) map[string]int {
 		for ; i+n < len(lines) && !strings.HasPrefix(lines[i+n], found[1]+"end"); n++ {
 			continue
 		}
-		if !strings.HasSuffix(strings.TrimRight(line, " "), "end") { // not all on one line
+		if !strings.HasSuffix(strings.TrimRight(line, " ,"), "end") { // not all on one line
 			lengths[found[2]+found[3]] = n + 1
 		}
 	}

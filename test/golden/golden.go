@@ -9,6 +9,7 @@
 //	want/servers/HOST           the server block of a host, without its first and last lines
 //	want/upstreams              upstreams.conf
 //	want/state                  the dynamic state, certificates left out
+//	want/shapes                 the server that all hosts without settings of their own share, in dynamic mode
 //	want/problems               one line per Problem
 //	requests                    see Request
 package golden
@@ -160,6 +161,11 @@ func (c *Case) options(t testing.TB, text string) {
 				t.Fatalf("%s: %v", c.Path, err)
 			}
 			o.Selection.Namespaces = selector
+		case "routing":
+			if value != "dynamic" {
+				t.Fatalf("%s: there is no routing %s", c.Path, value)
+			}
+			c.Options.Routing = controller.Dynamic
 		case "zone":
 			o.Zone = value
 		case "node":
@@ -232,6 +238,8 @@ func (c Case) section(t *testing.T, plan controller.Plan, what string) string {
 			return err.Error() + "\n"
 		}
 		return dedent(text)
+	case what == "shapes":
+		return c.section(t, plan, "servers/_")
 	case what == "upstreams":
 		text, _ := plan.Files.Get("upstreams.conf")
 		return string(text)

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sluice-ingress/sluice/controller"
 	"github.com/sluice-ingress/sluice/controller/selfsigned"
 	"github.com/sluice-ingress/sluice/nginx"
 	"github.com/sluice-ingress/sluice/nginx/supervisor"
@@ -114,8 +115,16 @@ func basePods(t testing.TB, pair tls.Certificate) {
 	pods.Start(t, "127.0.20.31:9443", "tls", &pair)
 }
 
-// TestGoldens puts every case into one NGINX after the other and sends its requests.
+var modes = map[string]controller.Routing{"compiled": controller.Compiled, "dynamic": controller.Dynamic}
+
+// TestGoldens puts every case into one NGINX after the other, in each mode, and sends its requests.
 func TestGoldens(t *testing.T) {
+	for name, routing := range modes {
+		t.Run(name, func(t *testing.T) { tryGoldens(t, routing) })
+	}
+}
+
+func tryGoldens(t *testing.T, routing controller.Routing) {
 	fake, pair := certificate(t)
 	basePods(t, pair)
 	dir := stateDir(t)
@@ -125,7 +134,7 @@ func TestGoldens(t *testing.T) {
 			t.Run(strings.TrimSuffix(filepath.Base(path), ".txtar"), func(t *testing.T) {
 				c := golden.Load(t, path)
 				c.Options.Translate.SelfSigned = fake
-				c.Options.Render = renderOptions(t, dir)
+				c.Options.Render, c.Options.Routing = renderOptions(t, dir), routing
 				plan := c.Plan(t)
 				ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 				defer cancel()

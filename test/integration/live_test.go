@@ -35,7 +35,7 @@ kind: Ingress
 metadata: {name: web, namespace: shop}
 spec:
   rules:
-  - host: %s
+  - host: %q
     http:
       paths:
 `, host)

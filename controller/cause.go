@@ -1,0 +1,110 @@
+package controller
+
+import (
+	"reflect"
+	"slices"
+
+	"github.com/sluice-ingress/sluice/nginx"
+)
+
+// Cause is an object, and one of its fields, that makes NGINX read another configuration.
+type Cause struct {
+	Object string // as in "Ingress shop/web"; "" if no object of a user is to blame
+	Field  string // as Problems have it; "" if not known
+}
+
+// kind says in one word what a reload is for.
+func kind(live *nginx.Config, wanted nginx.Config) string {
+	switch {
+	case live == nil:
+		return "start"
+	case !reflect.DeepEqual(live.HTTP, wanted.HTTP):
+		return "configmap"
+	case !slices.EqualFunc(live.Servers, wanted.Servers, func(a, b *nginx.Server) bool {
+		return a.Name == b.Name && slices.Equal(a.Aliases, b.Aliases)
+	}):
+		return "hosts"
+	case len(addedShapes(*live, wanted)) > 0:
+		return "shapes"
+	case !slices.EqualFunc(live.Servers, wanted.Servers, sameServer):
+		return "paths"
+	case len(live.Upstreams) != len(wanted.Upstreams):
+		return "backends"
+	}
+	return "template"
+}
+
+// causes lists whose fields a reload is for: in dynamic mode those that need new shapes, in compiled mode those whose hosts
+// have changed.
+func causes(live *nginx.Config, wanted nginx.Config, prefix string) []Cause {
+	if live == nil {
+		return nil
+	}
+	var list []Cause
+	add := func(object, field string) {
+		if cause := (Cause{object, field}); !slices.Contains(list, cause) && len(list) < mostCauses {
+			list = append(list, cause)
+		}
+	}
+	if !reflect.DeepEqual(live.HTTP, wanted.HTTP) {
+		add("the controller's ConfigMap", "data")
+	}
+	for _, shape := range addedShapes(*live, wanted) {
+		for _, key := range shape.Keys {
+			add(shape.Owner, "metadata.annotations["+prefix+"/"+key+"]")
+		}
+		if len(shape.Keys) == 0 {
+			add(shape.Owner, "spec")
+		}
+	}
+	for _, server := range changedServers(*live, wanted) {
+		add(server.Owner, "")
+	}
+	return list
+}
+
+// mostCauses bounds what one reload logs and counts.
+const mostCauses = 20
+
+// addedShapes are those that only the second configuration has.
+func addedShapes(live, wanted nginx.Config) []*nginx.Shape {
+	known := map[string]bool{}
+	for _, server := range live.Servers {
+		for _, shape := range server.Shapes {
+			known[shape.Name] = true
+		}
+	}
+	var list []*nginx.Shape
+	for _, server := range wanted.Servers {
+		for _, shape := range server.Shapes {
+			if !known[shape.Name] {
+				list = append(list, shape)
+			}
+		}
+	}
+	return list
+}
+
+// changedServers are those of either configuration that the other does not have. Servers with shapes are many hosts'.
+func changedServers(live, wanted nginx.Config) []*nginx.Server {
+	before := map[string]*nginx.Server{}
+	for _, server := range live.Servers {
+		before[server.Names()[0].Value()] = server
+	}
+	var list []*nginx.Server
+	for _, server := range wanted.Servers {
+		name := server.Names()[0].Value()
+		if was := before[name]; server.Shapes == nil && (was == nil || !sameServer(was, server)) {
+			list = append(list, server)
+		}
+		delete(before, name)
+	}
+	for _, server := range live.Servers {
+		if before[server.Names()[0].Value()] != nil && server.Shapes == nil {
+			list = append(list, server)
+		}
+	}
+	return list
+}
+
+func sameServer(a, b *nginx.Server) bool { return a == b || reflect.DeepEqual(a, b) }

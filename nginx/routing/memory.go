@@ -1,0 +1,71 @@
+package routing
+
+import (
+	"maps"
+	"reflect"
+
+	"github.com/sluice-ingress/sluice/nginx"
+	"github.com/sluice-ingress/sluice/nginx/dynamic"
+)
+
+// Memory remembers what was made of servers, and which shapes routes have needed lately. Servers are known by identity:
+// translations hand out the same one for as long as nothing it is made of changes.
+type Memory struct {
+	http    nginx.HTTP
+	options Options // without Live
+
+	parts, newParts map[*nginx.Server]part
+
+	// Shapes that routes have needed, by group: since what is live now is, and in the time of the one before. Workers may
+	// have routes of both.
+	live         *nginx.Config
+	now, earlier map[string]map[string]*nginx.Shape
+}
+
+// part is what one server becomes.
+type part struct {
+	host   *dynamic.Host
+	routes []int // indexes of host.Routes, by location
+	shapes []*nginx.Shape
+}
+
+// NewMemory returns an empty memory.
+func NewMemory() *Memory { return &Memory{now: map[string]map[string]*nginx.Shape{}} }
+
+// begin forgets what was not asked for last time, and everything if it was made with other settings for all hosts.
+func (m *Memory) begin(http nginx.HTTP, o Options) {
+	m.parts = m.newParts
+	live := o.Live
+	o.Live = nil
+	if m.options != o || !reflect.DeepEqual(m.http, http) {
+		m.http, m.options, m.parts = http, o, nil
+	}
+	m.newParts = make(map[*nginx.Server]part, len(m.parts))
+	if m.live != live {
+		m.live, m.earlier, m.now = live, m.now, map[string]map[string]*nginx.Shape{}
+	}
+}
+
+func (m *Memory) part(s *nginx.Server) part {
+	p, known := m.parts[s]
+	if !known {
+		p = newPart(s, m.http, m.options)
+	}
+	m.newParts[s] = p
+	return p
+}
+
+// note says what a group of hosts needs.
+func (m *Memory) note(g *group) {
+	if m.now[g.key] == nil {
+		m.now[g.key] = map[string]*nginx.Shape{}
+	}
+	maps.Copy(m.now[g.key], g.shapes)
+}
+
+// inUse are the shapes that a group may need.
+func (m *Memory) inUse(g *group) map[string]*nginx.Shape {
+	all := maps.Clone(m.now[g.key])
+	maps.Copy(all, m.earlier[g.key])
+	return all
+}

@@ -1,0 +1,261 @@
+package routing
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/sluice-ingress/sluice/nginx"
+	"github.com/sluice-ingress/sluice/nginx/dynamic"
+)
+
+// partMaker makes the entry of one server.
+type partMaker struct {
+	http   nginx.HTTP
+	port   int // of TLS
+	host   dynamic.Host
+	shapes map[string]*nginx.Shape
+}
+
+func newPart(s *nginx.Server, http nginx.HTTP, o Options) part {
+	m := partMaker{http: http, port: o.TLSPort, shapes: map[string]*nginx.Shape{}}
+	if s.RedirectTo != "" {
+		m.host.All = m.jump(http.RedirectCode, s.RedirectTarget(), nil)
+	}
+	if s.AppRoot != nil {
+		m.host.Root = m.jump(302, s.AppRootTarget(), nil)
+	}
+	var routes []int // by location
+	for _, l := range s.Locations {
+		route := m.add(m.route(l, s))
+		switch l.Match {
+		case nginx.Exact:
+			put(&m.host.Exact, l.Path, route)
+		case nginx.Prefix:
+			put(&m.host.Prefix, l.Path, route)
+		case nginx.Pattern:
+			m.host.Patterns = append(m.host.Patterns, dynamic.Pattern{Text: l.Path, Route: route})
+		}
+		routes = append(routes, route)
+	}
+	if s.IsDefault() && o.HealthPath != "" && !s.HasExact(o.HealthPath) {
+		put(&m.host.Exact, o.HealthPath, m.add(m.health(o.HealthPath)))
+	}
+	if slices.ContainsFunc(sorted(m.shapes), func(shape *nginx.Shape) bool { return uses(shape, serverName) }) {
+		m.host.ServerName = s.Names()[0].Value()
+	}
+	return part{&m.host, routes, sorted(m.shapes)}
+}
+
+// add returns the index of a route. Both locations of a Prefix path are one.
+func (m *partMaker) add(r dynamic.Route) int {
+	if last := len(m.host.Routes) - 1; last >= 0 && reflect.DeepEqual(m.host.Routes[last], r) {
+		return last
+	}
+	m.host.Routes = append(m.host.Routes, r)
+	return len(m.host.Routes) - 1
+}
+
+// health is the route that tells load balancers and probes that NGINX runs.
+func (m *partMaker) health(path string) dynamic.Route {
+	silent := nginx.Location{Body: nginx.Directives{nginx.D("access_log", nginx.OnOff(false))}}
+	return dynamic.Route{Path: path, Redirect: &dynamic.Redirect{Jump: dynamic.Jump{Shape: m.answer(200, nil, &silent)}}}
+}
+
+func put(m *map[string]int, path string, route int) {
+	if *m == nil {
+		*m = map[string]int{}
+	}
+	(*m)[path] = route
+}
+
+func (m *partMaker) route(l *nginx.Location, s *nginx.Server) dynamic.Route {
+	id := l.Identity
+	r := dynamic.Route{
+		Namespace: id.Namespace, Ingress: id.Ingress, Service: id.Service, Port: id.Port, Path: id.Path, IsExactTwin: id.IsExactTwin,
+		Backend: l.BackendName(),
+	}
+	if slash(l) && !s.HasExact(strings.TrimSuffix(l.Path, "/")) {
+		r.Slash = m.jump(301, nginx.Concat(nginx.Text(escapePath(l.Path)), nginx.Var("is_args"), nginx.Var("args")), l)
+	}
+	if l.MaxBody > 0 && l.MaxBody <= largestNumber {
+		r.Limit, r.TooLarge = l.MaxBody, m.answer(413, nil, l)
+	}
+	if l.Denied {
+		r.Denied = m.answer(503, nil, l)
+		return r
+	}
+	if l.Return != nil {
+		r.Redirect = &dynamic.Redirect{Jump: *m.jump(l.Return.Code, l.Return.Target, l)}
+		if l.Return.Pattern == nil {
+			return r
+		}
+		r.Redirect.Pattern = l.Return.Pattern.String()
+	}
+	if l.ToHTTPS != nil {
+		target := l.ToHTTPS.Target(m.port)
+		r.InClear = m.answer(m.http.RedirectCode, &target, l)
+	}
+	shape := nginx.Shape{Protocol: l.Protocol, Headers: renameHeaders(l.Headers), Body: l.Body, Owner: l.Owner, Keys: l.Keys}
+	if l.Upstream != "" {
+		shape.Upstream = l.Protocol.Block(backends)
+	}
+	if l.Rewrite != nil {
+		r.Rewrite = m.rewrite(l, shape)
+	}
+	r.Shape = m.shape(shape)
+	return r
+}
+
+// largestNumber is the largest that workers read; no request is larger.
+const largestNumber = 1e14 - 1
+
+// slash tells whether NGINX itself adds the last slash of the location's path to a request that lacks it. It does so where
+// requests are passed on.
+func slash(l *nginx.Location) bool {
+	return l.Match != nginx.Pattern && len(l.Path) > 1 && strings.HasSuffix(l.Path, "/") && l.Upstream != ""
+}
+
+func (m *partMaker) rewrite(l *nginx.Location, shape nginx.Shape) *dynamic.Rewrite {
+	r := &dynamic.Rewrite{Pattern: l.Rewrite.Pattern.String()}
+	r.Path, r.Args, r.DropArgs = splitTarget(template(l.Rewrite.Target))
+	if l.Rewrite.Printable {
+		r.Refused = m.answer(400, nil, l)
+	}
+	for _, name := range l.Rewrite.Pattern.Names() {
+		if uses(&shape, name) {
+			r.Exports = append(r.Exports, name)
+		}
+	}
+	return r
+}
+
+// splitTarget takes the target of a rewrite apart as NGINX does: what stands behind the last question mark are arguments, the
+// others are left out, and one at the very end drops the arguments of the request.
+func splitTarget(t dynamic.Template) (path, args dynamic.Template, drop bool) {
+	t = slices.Clone(t)
+	if last := len(t) - 1; last%2 == 0 && strings.HasSuffix(t[last], "?") {
+		t[last], drop = strings.TrimSuffix(t[last], "?"), true
+	}
+	at := -1
+	for i := 0; i < len(t); i += 2 {
+		if strings.Contains(t[i], "?") {
+			at = i
+		}
+	}
+	if at < 0 {
+		return t, nil, drop
+	}
+	cut := strings.LastIndexByte(t[at], '?')
+	path = append(slices.Clone(t[:at]), t[at][:cut])
+	args = append(dynamic.Template{t[at][cut+1:]}, t[at+1:]...)
+	for i := 0; i < len(path); i += 2 {
+		path[i] = strings.ReplaceAll(path[i], "?", "")
+	}
+	return path, args, drop
+}
+
+// jump answers a code with a target that is data.
+func (m *partMaker) jump(code int, target nginx.Arg, l *nginx.Location) *dynamic.Jump {
+	variable := nginx.Var("redirect_target")
+	return &dynamic.Jump{Shape: m.answer(code, &variable, l), Target: template(target)}
+}
+
+// answer makes the shape that answers by itself, with what the location says of answers; none if l is nil.
+func (m *partMaker) answer(code int, target *nginx.Arg, l *nginx.Location) string {
+	shape := nginx.Shape{Answer: &nginx.Answer{Code: code, Target: target}}
+	if l != nil {
+		shape.Body, shape.Owner, shape.Keys = l.Body, l.Owner, l.Keys
+	}
+	return m.shape(shape)
+}
+
+// shape names a shape and keeps it.
+func (m *partMaker) shape(shape nginx.Shape) string {
+	shape.Body = renameBody(shape.Body)
+	hash := sha256.New()
+	if shape.Answer != nil {
+		fmt.Fprintln(hash, "answer", shape.Answer.Code)
+		if shape.Answer.Target != nil {
+			fmt.Fprintln(hash, shape.Answer.Target.Value())
+		}
+	}
+	fmt.Fprintln(hash, shape.Protocol, shape.Upstream)
+	for _, h := range shape.Headers {
+		fmt.Fprintln(hash, h.Name, len(h.Value.Value()), h.Value.Value())
+	}
+	text, err := shape.Body.Encode("")
+	fmt.Fprintln(hash, text, err) // rendering says what is wrong
+	shape.Name = "@" + hex.EncodeToString(hash.Sum(nil)[:8])
+	m.shapes[shape.Name] = &shape
+	return shape.Name
+}
+
+// template is a text as workers read it.
+func template(a nginx.Arg) dynamic.Template {
+	pieces := a.Renamed(renamed).Pieces()
+	if len(pieces) == 0 {
+		return dynamic.Template{""}
+	}
+	return pieces
+}
+
+// escapePath writes a path as NGINX does in a redirect, with ngx_escape_uri of 1.26.
+func escapePath(path string) string {
+	var b strings.Builder
+	for i := 0; i < len(path); i++ {
+		if c := path[i]; c <= ' ' || c >= 0x7f || strings.IndexByte("\"#%<>?\\^`{|}", c) >= 0 {
+			fmt.Fprintf(&b, "%%%02X", c)
+		} else {
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
+}
+
+// serverName is what $server_name is called in shapes: many hosts share a server block.
+const serverName = "routed_server_name"
+
+func renamed(variable string) string {
+	if variable == "server_name" {
+		return serverName
+	}
+	return variable
+}
+
+func renameHeaders(headers []nginx.Header) []nginx.Header {
+	out := slices.Clone(headers)
+	for i := range out {
+		out[i].Value = out[i].Value.Renamed(renamed)
+	}
+	return out
+}
+
+func renameBody(body nginx.Directives) nginx.Directives {
+	out := slices.Clone(body)
+	for i, d := range out {
+		out[i].Args = slices.Clone(d.Args)
+		for n, a := range d.Args {
+			out[i].Args[n] = a.Renamed(renamed)
+		}
+		out[i].Block = renameBody(d.Block)
+	}
+	return out
+}
+
+// uses tells whether a shape refers to a variable.
+func uses(shape *nginx.Shape, variable string) bool {
+	if slices.ContainsFunc(shape.Headers, func(h nginx.Header) bool { return h.Value.Uses(variable) }) {
+		return true
+	}
+	return bodyUses(shape.Body, variable)
+}
+
+func bodyUses(body nginx.Directives, variable string) bool {
+	return slices.ContainsFunc(body, func(d nginx.Directive) bool {
+		return slices.ContainsFunc(d.Args, func(a nginx.Arg) bool { return a.Uses(variable) }) || bodyUses(d.Block, variable)
+	})
+}

@@ -1,0 +1,251 @@
+package routing
+
+import (
+	"cmp"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/sluice-ingress/sluice/nginx"
+	"github.com/sluice-ingress/sluice/nginx/dynamic"
+)
+
+// Options are what routes depend on beside the configuration.
+type Options struct {
+	TLSPort    int           // for redirects that name it
+	HealthPath string        // answers 200 on hosts that nobody names, unless a route of theirs has it
+	Live       *nginx.Config // what NGINX runs, as Split has returned it; nil for nothing
+}
+
+// Split returns the configuration with shapes in place of locations, and the routes through them. If all that is needed is
+// in the one that is live, that is returned as it is, with what is no longer needed; otherwise only what routes that workers may
+// still have need stays. Alternatives in backends become a part of the routes. Memory makes later calls cheaper and may be nil.
+func Split(c nginx.Config, state dynamic.State, o Options, m *Memory) (nginx.Config, dynamic.State) {
+	if m == nil {
+		m = NewMemory()
+	}
+	m.begin(c.HTTP, o)
+	s := splitter{config: c, memory: m, alternatives: byServer(state.Backends), groups: map[string]*group{}}
+	s.routes.Hosts = make(map[string]*dynamic.Host, len(c.Servers))
+	s.group(nil) // the default server is always there, and first
+	for _, server := range c.Servers {
+		s.server(server)
+	}
+	s.nameMore()
+	state.Routes, state.Backends = s.routes, withoutRoutes(state.Backends)
+	return s.compose(o.Live), state
+}
+
+func withoutRoutes(backends map[string]dynamic.Backend) map[string]dynamic.Backend {
+	out := make(map[string]dynamic.Backend, len(backends))
+	for name, backend := range backends {
+		backend.Routes = nil
+		out[name] = backend
+	}
+	return out
+}
+
+type splitter struct {
+	config       nginx.Config
+	memory       *Memory
+	alternatives map[string]map[string]map[string][]dynamic.Alternative
+	routes       dynamic.Routes
+	groups       map[string]*group
+	order        []*group
+	named        string // the host whose servers are being looked at
+}
+
+// byServer orders alternatives as servers need them: by $server_name, backend and path.
+func byServer(backends map[string]dynamic.Backend) map[string]map[string]map[string][]dynamic.Alternative {
+	all := map[string]map[string]map[string][]dynamic.Alternative{}
+	for name, backend := range backends {
+		for server, paths := range backend.Routes {
+			if all[server] == nil {
+				all[server] = map[string]map[string][]dynamic.Alternative{}
+			}
+			all[server][name] = paths
+		}
+	}
+	return all
+}
+
+// server makes the entries of a server.
+func (s *splitter) server(server *nginx.Server) {
+	if server.Name != "" {
+		s.named = server.Name
+	}
+	part := s.memory.part(server)
+	host := part.host
+	if more := s.alternatives[server.Names()[0].Value()]; more != nil {
+		host = withAlternatives(part, server, more)
+	}
+	group := s.group(server.Directives)
+	for _, shape := range part.shapes {
+		group.shapes[shape.Name] = shape
+	}
+	first := ""
+	for _, name := range names(server) {
+		if s.routes.Hosts[name.key] != nil {
+			continue // as with NGINX, the first of two equal expressions counts
+		}
+		if first == "" {
+			s.routes.Hosts[name.key], first = host, name.key
+		} else {
+			s.routes.Hosts[name.key] = &dynamic.Host{SameAs: first}
+		}
+		if strings.HasPrefix(name.key, "~") {
+			s.routes.Names = append(s.routes.Names, dynamic.NamePattern{Key: name.key, Host: s.named})
+		}
+		if !server.IsDefault() {
+			group.names = append(group.names, name)
+		}
+	}
+}
+
+// name is a name of a server: its key in dynamic.Routes, and what NGINX calls it.
+type name struct {
+	key  string
+	name nginx.ServerName
+}
+
+func names(s *nginx.Server) []name {
+	var list []name
+	if s.Name != "" {
+		list = append(list, name{s.Name, nginx.HostName(s.Name)})
+	}
+	for _, alias := range s.Aliases {
+		key := alias.Name
+		switch {
+		case alias.Pattern != "":
+			key = "~" + alias.Pattern
+		case strings.HasPrefix(key, "*."):
+			key = "*" + key
+		}
+		list = append(list, name{key, alias})
+	}
+	return list
+}
+
+// withAlternatives is the host with the alternatives of its routes. What is remembered stays as it is.
+func withAlternatives(p part, s *nginx.Server, more map[string]map[string][]dynamic.Alternative) *dynamic.Host {
+	with := *p.host
+	with.Routes = slices.Clone(p.host.Routes)
+	for i, l := range s.Locations {
+		with.Routes[p.routes[i]].Alternatives = more[l.Upstream][dynamic.RoutePath(l.Identity.Path, l.Identity.IsExactTwin)]
+	}
+	return &with
+}
+
+// group are the hosts that share a server block, as their settings of that level are the same.
+type group struct {
+	key        string // all of Directives, as text
+	directives nginx.Directives
+	names      []name
+	shapes     map[string]*nginx.Shape
+}
+
+func (s *splitter) group(directives nginx.Directives) *group {
+	key, err := directives.Encode("")
+	if err != nil {
+		key = err.Error() // rendering will say so
+	}
+	g := s.groups[key]
+	if g == nil {
+		g = &group{key: key, directives: directives, shapes: map[string]*nginx.Shape{}}
+		s.groups[key] = g
+		s.order = append(s.order, g)
+	}
+	return g
+}
+
+// nameMore gives the default server, which needs no names, those that NGINX would otherwise take for names of a server with
+// settings of its own, by a wildcard or an expression.
+func (s *splitter) nameMore() {
+	plain := s.order[0]
+	fits := func(name) bool { return false }
+	for _, g := range s.order[1:] {
+		for _, n := range g.names {
+			if strings.HasPrefix(n.key, "~") {
+				fits = func(name) bool { return true } // what an expression fits is not ours to find out
+			} else if _, suffix, is := strings.Cut(n.key, "*."); is {
+				before := fits
+				fits = func(other name) bool { return before(other) || strings.HasSuffix(other.key, "."+suffix) }
+			} else if prefix, is := strings.CutSuffix(n.key, ".*"); is {
+				before := fits
+				fits = func(other name) bool { return before(other) || strings.HasPrefix(other.key, prefix+".") }
+			}
+		}
+	}
+	plain.names = slices.DeleteFunc(plain.names, func(n name) bool { return !fits(n) })
+	slices.SortFunc(plain.names, func(a, b name) int { return cmp.Compare(a.key, b.key) })
+}
+
+// compose makes the configuration.
+func (s *splitter) compose(live *nginx.Config) nginx.Config {
+	out := nginx.Config{HTTP: s.config.HTTP}
+	slices.SortFunc(s.order[1:], func(a, b *group) int { return cmp.Compare(a.key, b.key) })
+	for n, g := range s.order {
+		server := &nginx.Server{Directives: g.directives}
+		if n == 0 {
+			server.Name = "_"
+		}
+		for _, name := range g.names {
+			server.Aliases = append(server.Aliases, name.name)
+		}
+		s.memory.note(g)
+		server.Shapes = sorted(g.shapes)
+		out.Servers = append(out.Servers, server)
+	}
+	if live != nil && holds(*live, out) {
+		return *live
+	}
+	for n, g := range s.order {
+		out.Servers[n].Shapes = sorted(s.memory.inUse(g))
+	}
+	out.Upstreams = upstreams(out.Servers)
+	return out
+}
+
+func sorted(shapes map[string]*nginx.Shape) []*nginx.Shape {
+	return slices.SortedFunc(maps.Values(shapes), func(a, b *nginx.Shape) int { return cmp.Compare(a.Name, b.Name) })
+}
+
+// holds tells whether all that one configuration has is in another.
+func holds(live, wanted nginx.Config) bool {
+	return reflect.DeepEqual(live.HTTP, wanted.HTTP) && slices.EqualFunc(live.Servers, wanted.Servers, func(has, wants *nginx.Server) bool {
+		if !reflect.DeepEqual(has.Aliases, wants.Aliases) || !reflect.DeepEqual(has.Directives, wants.Directives) {
+			return false
+		}
+		there := map[string]bool{}
+		for _, shape := range has.Shapes {
+			there[shape.Name] = true
+		}
+		return !slices.ContainsFunc(wants.Shapes, func(shape *nginx.Shape) bool { return !there[shape.Name] })
+	})
+}
+
+const (
+	// backends is the start of the names of upstream blocks. Which backend a request is for is in $backend.
+	backends = "backends"
+	// idleConnections is how many each of them keeps per worker, as ingress-nginx does for all backends together.
+	idleConnections = 320
+)
+
+// upstreams are the blocks that shapes use: one for each protocol, as NGINX keeps idle connections by block and address.
+func upstreams(servers []*nginx.Server) []*nginx.Upstream {
+	found := map[string]*nginx.Upstream{}
+	for _, server := range servers {
+		for _, shape := range server.Shapes {
+			if shape.Upstream == "" {
+				continue
+			}
+			u := &nginx.Upstream{Name: shape.Upstream, Keepalive: idleConnections}
+			if shape.Protocol == nginx.AutoHTTP {
+				u.Keepalive = 0 // an idle connection might be TLS or not
+			}
+			found[u.Name] = u
+		}
+	}
+	return slices.SortedFunc(maps.Values(found), func(a, b *nginx.Upstream) int { return cmp.Compare(a.Name, b.Name) })
+}

@@ -1,0 +1,139 @@
+//go:build integration
+
+package integration
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// shops are Ingresses of one path each, with annotations by key without prefix.
+func shops(hosts []string, annotations ...string) string {
+	var b strings.Builder
+	for n, host := range hosts {
+		metadata := fmt.Sprintf("{name: web-%d, namespace: shop, annotations: {%s}}", n, strings.Join(annotations, ", "))
+		one := strings.Replace(shopIngress(host, "/"), "{name: web, namespace: shop}", metadata, 1)
+		b.WriteString("---\n" + one)
+	}
+	return b.String()
+}
+
+func TestNewHostsNeedNoReload(t *testing.T) {
+	startPods(t, 1, 2)
+	d := startDaemon(t, ports{18581, 18582, 18583}, shop("shop.test", 1), "--routing=dynamic")
+	if err := d.serves("shop.test", "/", 200, podAddress(1))(); err != nil {
+		t.Fatal(err)
+	}
+	reloads := d.reloads()
+
+	hosts := []string{"one.test", "two.test", "*.wild.test"}
+	d.write("more.yaml", shops(hosts))
+	took := d.eventually(time.Second, "a new host is live", d.serves("two.test", "/", 200, ""))
+	t.Logf("a new host was live after %s", took)
+	d.eventually(time.Second, "a wildcard is", d.serves("a.wild.test", "/", 200, ""))
+	d.write("ingress.yaml", shopIngress("shop.test", "/only"))
+	d.eventually(time.Second, "a path that is gone answers 404", d.serves("shop.test", "/", 404, ""))
+	d.eventually(time.Second, "the new one is live", d.serves("shop.test", "/only", 200, ""))
+	d.write("more.yaml", shops(hosts[:1]))
+	d.eventually(time.Second, "a host that is gone answers 404", d.serves("two.test", "/", 404, ""))
+	d.write("pods.yaml", shopPods(2))
+	d.eventually(time.Second, "the new pod answers", d.serves("one.test", "/", 200, podAddress(2)))
+	if now := d.reloads(); now != reloads {
+		t.Errorf("changes of routes reloaded NGINX %v times", now-reloads)
+	}
+
+	d.write("more.yaml", shops(hosts, `nginx.ingress.kubernetes.io/proxy-body-size: "2m"`))
+	d.eventually(2*time.Second, "settings that were never seen are live", d.serves("two.test", "/", 200, ""))
+	d.eventually(time.Second, "the log says what needed them", d.logs("needs another configuration", `object="Ingress shop/`, "annotations[nginx.ingress.kubernetes.io/proxy-body-size]"))
+	metrics, err := d.fetch("/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	counted := regexp.MustCompile(`(?m)^sluice_reload_causes_total\{field="metadata.annotations\[nginx.ingress.kubernetes.io/proxy-body-size\]",object="Ingress shop/[^"]*"\} 1$`)
+	if !counted.MatchString(metrics) {
+		t.Error("the metrics do not count the cause")
+	}
+	if now := d.reloads(); now != reloads+1 {
+		t.Errorf("there were %v reloads, not one", now-reloads)
+	}
+}
+
+// What NGINX reads when it starts alone leads to all routes.
+func TestRoutesSurviveTheirNGINX(t *testing.T) {
+	startPods(t, 1)
+	d := startDaemon(t, ports{18581, 18582, 18583}, shop("shop.test", 1), "--routing=dynamic")
+	d.write("more.yaml", shops([]string{"late.test"}))
+	d.eventually(time.Second, "a new host is live", d.serves("late.test", "/", 200, ""))
+	for _, host := range []string{"late.test", "shop.test"} {
+		before := processes(d.state)
+		for _, process := range slices.Backward(before) {
+			if err := syscall.Kill(process, syscall.SIGKILL); err != nil {
+				t.Fatal(err)
+			}
+		}
+		d.eventually(2*time.Second, host+" is served by a new NGINX", d.serves(host, "/", 200, podAddress(1)))
+	}
+}
+
+// Connections live on through any number of changes of routes: here one whose answer takes as long as all of them.
+func TestAnAnswerOutlivesAThousandRoutes(t *testing.T) {
+	const changes = 1000
+	listener, err := net.Listen("tcp", podAddress(9))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	pod := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/quick" {
+			return
+		}
+		fmt.Fprintln(w, "began")
+		_ = http.NewResponseController(w).Flush() // the client sees
+		<-ended
+		fmt.Fprintln(w, "ended")
+	})}
+	go func() { _ = pod.Serve(listener) }()
+	t.Cleanup(func() { pod.Close() })
+	d := startDaemon(t, ports{18581, 18582, 18583}, shop("shop.test", 9), "--routing=dynamic")
+	reloads, workers := d.reloads(), processes(d.state)
+
+	request, err := http.NewRequest(http.MethodGet, fmt.Sprintf("http://127.0.0.1:%d/", d.ports.http), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Host = "shop.test"
+	response, err := http.DefaultTransport.RoundTrip(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	answer := bufio.NewReader(response.Body)
+	if line, err := answer.ReadString('\n'); line != "began\n" {
+		t.Fatalf("%s: %q, %v", response.Status, line, err)
+	}
+	for n := range changes {
+		d.write("more.yaml", shops([]string{fmt.Sprintf("host-%d.test", n)}))
+		if n%100 == 99 {
+			d.eventually(time.Second, "the newest host is live", d.serves(fmt.Sprintf("host-%d.test", n), "/quick", 200, ""))
+		}
+	}
+	close(ended)
+	if rest, err := io.ReadAll(answer); string(rest) != "ended\n" || err != nil {
+		t.Errorf("the answer ends in %q, %v", rest, err)
+	}
+	if now := d.reloads(); now != reloads {
+		t.Errorf("%d changes reloaded NGINX %v times", changes, now-reloads)
+	}
+	if now := processes(d.state); !slices.Equal(now, workers) {
+		t.Errorf("processes were %v and are %v", workers, now)
+	}
+}
