@@ -25,9 +25,10 @@ test: ## all tests; sets the machine up first (needs root)
 	@test/run
 
 .PHONY: bench
-bench: setup ## measure against a hand-written nginx.conf (needs root); BENCH are its arguments
-	CGO_ENABLED=0 go build -o bin/bench ./bench
-	rootfs/enter --pid -- $(CURDIR)/bin/bench $(BENCH)
+bench: export SLUICE_PACKAGES = $(CURDIR)/bench/packages
+bench: setup build ## measure beside NGINX and HAProxy configured by hand (needs root); BENCH are its arguments
+	CGO_ENABLED=0 go build -ldflags "-X main.commit=$$(git -c safe.directory='*' describe --always --dirty --exclude '*')" -o bin/ ./bench
+	taskset --cpu-list 0,1 rootfs/enter --pid -- $(CURDIR)/bin/bench $(BENCH)
 
 .PHONY: cluster
 cluster: setup ## start a real Kubernetes control plane without a container engine, until Ctrl-C (needs root)

@@ -1,101 +1,239 @@
-// Command bench measures Sluice beside a hand-written nginx.conf that does the same: same log, same headers,
-// same upstream keep-alive. Both run in turns on the same machine, so only ratios count. It runs inside the
-// Debian root (make bench) and uses loopback only.
+// Command bench measures Sluice beside NGINX and HAProxy with configurations written by hand: same hosts, same log, same
+// headers. All run in turns on the same two processors, so that ratios count, not the numbers themselves. It runs inside a
+// Debian root that has all programs (make bench) and uses loopback only.
 package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"log"
 	"os"
+	"os/signal"
 	"path/filepath"
-	"slices"
+	"regexp"
+	"strings"
+	"syscall"
 	"time"
+
+	"github.com/sluice-ingress/sluice/bench/load"
+	"github.com/sluice-ingress/sluice/bench/report"
+	"github.com/sluice-ingress/sluice/bench/server"
 )
 
 func main() {
-	log.SetFlags(0)
-	lua := flag.String("lua", "rootfs/etc/nginx/lua", "directory of the Lua files")
-	seconds := flag.Duration("time", 3*time.Second, "how long one run sends requests")
-	rounds := flag.Int("rounds", 5, "how many runs each side gets, in turns")
-	sizes := flag.Bool("sizes", true, "also measure sizes and times of configurations of 1,000 and 10,000 hosts")
+	log.SetFlags(log.Ltime)
+	var o options
+	flag.StringVar(&o.selected, "run", "", "measure only what matches this regular expression, as in live/1000$")
+	flag.StringVar(&o.modes, "modes", "compiled,dynamic", "modes of routing, separated by commas")
+	flag.StringVar(&o.peers, "peers", "plain,haproxy", "what to compare with: plain, haproxy")
+	flag.BoolVar(&o.quick, "quick", false, "measure each row for some seconds only, to see that it works")
+	flag.StringVar(&o.out, "out", "bin/benchmarks", "directory for table, JSON and curves")
+	flag.StringVar(&o.program, "sluice", "bin/sluice", "Sluice's program")
+	flag.StringVar(&o.lua, "lua", "rootfs/etc/nginx/lua", "directory of Sluice's Lua files")
+	list := flag.Bool("list", false, "print what can be measured, and exit")
 	flag.Parse()
-	if err := run(*lua, *seconds, *rounds, *sizes); err != nil {
+	if *list {
+		for _, r := range rows {
+			for _, size := range r.sizes {
+				fmt.Println(r.at(size))
+			}
+		}
+		return
+	}
+	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer cancel()
+	if err := run(ctx, o); err != nil {
 		log.Fatal("bench: ", err)
 	}
 }
 
-func run(lua string, seconds time.Duration, rounds int, sizes bool) error {
-	lua, err := filepath.Abs(lua)
-	if err != nil {
-		return err
-	}
-	dir, err := os.MkdirTemp("", "bench-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
-	if err := os.Chmod(dir, 0o755); err != nil { //nolint:gosec // workers are another user
-		return err
-	}
-	ctx := context.Background()
-	pods, err := startPods(ctx, filepath.Join(dir, "pods"))
-	if err != nil {
-		return err
-	}
-	defer pods.stop()
-
-	fmt.Printf("%-34s %12s %12s %8s %12s %12s %8s\n", "throughput", "plain req/s", "Sluice req/s", "ratio", "plain µs", "Sluice µs", "ratio")
-	for _, hosts := range []int{1, 1000} {
-		if err := compare(ctx, dir, lua, hosts, seconds, rounds); err != nil {
-			return err
-		}
-	}
-	if !sizes {
-		return nil
-	}
-	fmt.Printf("\n%-34s %10s %10s %10s %12s %12s\n", "size", "plan", "nginx -t", "bytes", "master RSS", "worker RSS")
-	for _, hosts := range []int{1000, 10000} {
-		if err := measure(ctx, dir, lua, hosts); err != nil {
-			return err
-		}
-	}
-	return nil
+type options struct {
+	selected, modes, peers, out, program, lua string
+	quick                                     bool
 }
 
-// compare runs both sides in turns and prints the medians.
-func compare(ctx context.Context, dir, lua string, hosts int, seconds time.Duration, rounds int) error {
-	plain, err := startPlain(ctx, filepath.Join(dir, fmt.Sprint("plain-", hosts)), hosts)
-	if err != nil {
-		return err
-	}
-	defer plain.stop()
-	ours, err := startSluice(ctx, filepath.Join(dir, fmt.Sprint("sluice-", hosts)), lua, hosts)
-	if err != nil {
-		return err
-	}
-	defer ours.stop()
+// row is something that is measured, at several sizes, which are numbers of Ingresses.
+type row struct {
+	name    string
+	sizes   []int
+	measure func(ctx context.Context, b *bench, size int) error
+}
 
-	var results [2]struct{ rate, cost []float64 }
-	for range rounds {
-		for side, n := range []*nginx{plain, ours} {
-			before := n.cpu()
-			sent, took, err := send(n.port, hosts, seconds)
-			if err != nil {
-				return err
+func (r row) at(size int) string { return fmt.Sprintf("%s/%d", r.name, size) }
+
+// rows are in the order of the table.
+var rows = []row{
+	{"http1", []int{1, 1000}, throughput(load.Style{Name: "HTTP/1.1, connections kept"})},
+	{"tls", []int{1, 1000}, throughput(load.Style{Name: "HTTP/1.1, TLS, connections kept", TLS: true})},
+	{"handshakes", []int{1, 1000}, throughput(load.Style{Name: "HTTP/1.1, TLS, a connection each", TLS: true, Connecting: true})},
+	{"http2", []int{1, 1000}, throughput(load.Style{Name: "HTTP/2, TLS", TLS: true, HTTP2: true})},
+	{"endpoints", []int{1000}, endpoints},
+	{"live", []int{1, 1000, 10000}, live},
+	{"churn", []int{1000}, churn},
+	{"size", []int{1000, 5000, 10000}, size},
+}
+
+// bench is one run.
+type bench struct {
+	options
+	pace
+	dir    string
+	report *report.Report
+	kinds  []server.Kind
+	cpus   processors
+}
+
+// pace is how long and how often to measure.
+type pace struct {
+	rounds        int           // of throughput
+	round         time.Duration // of throughput
+	samples       int           // of latency, at most
+	patience      time.Duration // for the samples of one server; no sample begins after it
+	quiet, change time.Duration // of churn: before the changes, and with them
+}
+
+var (
+	full  = pace{rounds: 7, round: 3 * time.Second, samples: 100, patience: time.Minute, quiet: 20 * time.Second, change: time.Minute}
+	quick = pace{rounds: 3, round: time.Second, samples: 5, patience: 10 * time.Second, quiet: 3 * time.Second, change: 6 * time.Second}
+)
+
+func run(ctx context.Context, o options) error {
+	b, err := prepare(o)
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(b.dir)
+	selected, err := regexp.Compile(o.selected)
+	if err != nil {
+		return fmt.Errorf("-run: %w", err)
+	}
+	pods, err := server.StartPods(ctx, filepath.Join(b.dir, "pods"), b.cpus.load)
+	if err != nil {
+		return err
+	}
+	defer pods.Stop()
+	for _, r := range rows {
+		for _, size := range r.sizes {
+			if !selected.MatchString(r.at(size)) {
+				continue
 			}
-			results[side].rate = append(results[side].rate, float64(sent)/took.Seconds())
-			results[side].cost = append(results[side].cost, (n.cpu()-before).Seconds()/float64(sent)*1e6)
+			log.Print(r.at(size))
+			if err := r.measure(ctx, b, size); err != nil {
+				return fmt.Errorf("%s: %w", r.at(size), err)
+			}
 		}
 	}
-	a, b := median(results[0].rate), median(results[1].rate)
-	c, d := median(results[0].cost), median(results[1].cost)
-	fmt.Printf("%-34s %12.0f %12.0f %8.2f %12.1f %12.1f %8.2f\n", fmt.Sprintf("%d Ingresses × 2 paths", hosts), a, b, b/a, c, d, d/c)
-	return nil
+	return b.write()
 }
 
-func median(list []float64) float64 {
-	sorted := slices.Sorted(slices.Values(list))
-	return sorted[len(sorted)/2]
+func prepare(o options) (*bench, error) {
+	b := &bench{options: o, pace: full}
+	if o.quick {
+		b.pace = quick
+	}
+	for name := range strings.SplitSeq(o.peers, ",") {
+		switch name {
+		case "plain":
+			b.kinds = append(b.kinds, server.Plain)
+		case "haproxy":
+			b.kinds = append(b.kinds, server.HAProxy)
+		case "":
+		default:
+			return nil, errors.New("-peers: nobody knows " + name)
+		}
+	}
+	for mode := range strings.SplitSeq(o.modes, ",") {
+		b.kinds = append(b.kinds, server.Sluice(mode))
+	}
+	var err error
+	if b.lua, err = filepath.Abs(o.lua); err != nil {
+		return nil, err
+	}
+	if b.cpus, err = ownProcessors(); err != nil {
+		return nil, err
+	}
+	if b.report, err = describe(b.cpus); err != nil {
+		return nil, err
+	}
+	b.report.Quick = o.quick
+	for _, kind := range b.kinds {
+		b.report.Subjects = append(b.report.Subjects, kind.Name)
+	}
+	if b.dir, err = os.MkdirTemp("", "bench-"); err != nil {
+		return nil, err
+	}
+	return b, os.Chmod(b.dir, 0o755) //nolint:gosec // workers are another user
+}
+
+// write prints the table and writes the files.
+func (b *bench) write() error {
+	if err := b.report.WriteTable(os.Stdout); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(b.out, 0o755); err != nil { //nolint:gosec // for everybody to read
+		return err
+	}
+	page, err := os.Create(filepath.Join(b.out, "results.md"))
+	if err != nil {
+		return err
+	}
+	raw, err := os.Create(filepath.Join(b.out, "results.json"))
+	if err != nil {
+		return err
+	}
+	err = errors.Join(b.report.WritePage(page), page.Close(), b.report.WriteJSON(raw), raw.Close())
+	for name, drawing := range b.report.Curves() {
+		err = errors.Join(err, os.WriteFile(filepath.Join(b.out, name), []byte(drawing), 0o644)) //nolint:gosec // for everybody to read
+	}
+	return err
+}
+
+// ports are four for each server, below those that the kernel gives to clients.
+const ports = 18910
+
+// start starts a server of each kind, one after the other, on the given processors. Stop has to be called in any case.
+func (b *bench) start(ctx context.Context, kind server.Kind, size int, cpus string) (server.Server, int, error) {
+	port := ports
+	for i, k := range b.kinds {
+		if k.Name == kind.Name {
+			port += 10 * i
+		}
+	}
+	dir, err := os.MkdirTemp(b.dir, "server-")
+	if err != nil {
+		return nil, 0, err
+	}
+	if err := os.Chmod(dir, 0o755); err != nil { //nolint:gosec // workers are another user
+		return nil, 0, err
+	}
+	s, err := server.New(kind, server.Options{
+		Dir: dir, CPUs: cpus, Port: port, Hosts: size, Pods: server.Answerers, Program: b.program, Lua: b.lua,
+	})
+	if err != nil {
+		return nil, 0, err
+	}
+	if err := s.Start(ctx); err != nil {
+		s.Stop()
+		return nil, 0, fmt.Errorf("%s: %w", kind.Name, err)
+	}
+	return s, port, nil
+}
+
+// each measures one kind of server after the other.
+func (b *bench) each(ctx context.Context, size int, measure func(kind server.Kind, s server.Server, port int) error) error {
+	for _, kind := range b.kinds {
+		log.Print("  ", kind.Name)
+		s, port, err := b.start(ctx, kind, size, "")
+		if err != nil {
+			return err
+		}
+		err = measure(kind, s, port)
+		s.Stop()
+		if err != nil {
+			return fmt.Errorf("%s: %w", kind.Name, err)
+		}
+	}
+	return nil
 }

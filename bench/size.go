@@ -2,72 +2,130 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"strings"
 	"time"
+
+	"github.com/sluice-ingress/sluice/bench/load"
+	"github.com/sluice-ingress/sluice/bench/report"
+	"github.com/sluice-ingress/sluice/bench/server"
 )
 
-// measure prints how large the configuration of so many hosts is, how long NGINX takes to check it and how
-// much memory its processes have.
-func measure(ctx context.Context, dir, lua string, hosts int) error {
-	dir = filepath.Join(dir, fmt.Sprint("size-", hosts))
-	start := time.Now()
-	p, err := plan(dir, lua, hosts)
-	if err != nil {
-		return err
-	}
-	planned := time.Since(start)
-	test := filepath.Join(dir, "test")
-	if err := os.MkdirAll(test, 0o755); err != nil { //nolint:gosec // workers are another user
-		return err
-	}
-	bytes := 0
-	for _, f := range p.Files.List {
-		if err := os.WriteFile(filepath.Join(test, f.Name), f.Content, 0o600); err != nil {
+// size measures what so many Ingresses cost: to start, to keep, and to change one of them.
+func size(ctx context.Context, b *bench, size int) error {
+	begun := time.Now()
+	return b.each(ctx, size, func(kind server.Kind, s server.Server, port int) error {
+		q := b.quantities("size", size, kind.Name)
+		q.add(report.Result{Quantity: "cold start until ready", Unit: "s", Curve: true}, time.Since(begun).Seconds())
+		defer func() { begun = time.Now() }()
+		configuration, err := s.Configuration()
+		if err != nil {
 			return err
 		}
-		if f.Name == "nginx.conf" {
-			bytes = len(f.Content)
+		q.add(report.Result{Quantity: "configuration", Unit: "KB", Curve: true}, float64(configuration)/1024)
+		if controller, is := s.(*server.Controller); is {
+			err = stages(ctx, q, controller, port)
+		} else {
+			err = check(ctx, q, s)
 		}
+		if err != nil {
+			return err
+		}
+		if err := askAll(ctx, port, size); err != nil {
+			return err
+		}
+		q.add(report.Result{Quantity: "memory of the largest process that serves", Unit: "MB", Curve: true}, megabytes(server.Largest(s.Workers())))
+		q.add(report.Result{Quantity: "memory of all processes", Unit: "MB", Curve: true}, megabytes(server.Proportional(s.Processes())))
+		return nil
+	})
+}
+
+// askAll asks each host once: Lua and NGINX take memory for a host when the first request for it comes. More would
+// leave more idle connections with pods than NGINX may have.
+func askAll(ctx context.Context, port, size int) error {
+	steady := &load.Steady{Target: load.Target{Port: port, Hosts: size}, Rate: 2000, Connections: 50}
+	steady.Start()
+	var err error
+	for err == nil && len(steady.Since(0)) < size {
+		err = pause(ctx, lookEvery)
 	}
-	cmd := exec.CommandContext(ctx, binary, "-t", "-q", "-c", filepath.Join(test, "nginx.conf"))
-	cmd.Env = append(os.Environ(), "SLUICE_CONFIG_TEST=1")
-	start = time.Now()
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("nginx -t: %w\n%s", err, out)
+	answers := steady.Stop()
+	if failed := failures(answers); err == nil && failed > 0 {
+		err = fmt.Errorf("%d of %d requests failed", failed, len(answers))
 	}
-	tested := time.Since(start)
-	n, err := startSluice(ctx, dir, lua, hosts)
-	if err != nil {
+	return err
+}
+
+// check measures how long a server takes to check a configuration written by hand.
+func check(ctx context.Context, q quantities, s server.Server) error {
+	checker, is := s.(interface {
+		Check(ctx context.Context) error
+	})
+	if !is {
+		return errors.New("its configuration cannot be checked")
+	}
+	begun := time.Now()
+	if err := checker.Check(ctx); err != nil {
 		return err
 	}
-	defer n.stop()
-	if _, _, err := send(n.port, hosts, 2*time.Second); err != nil {
-		return err
-	}
-	worker := 0
-	for _, pid := range children(n.master) {
-		worker = max(worker, resident(pid))
-	}
-	fmt.Printf("%-34s %10s %10s %10d %9d MB %9d MB\n", fmt.Sprintf("%d Ingresses × 2 paths", hosts),
-		planned.Round(time.Millisecond), tested.Round(time.Millisecond), bytes, resident(n.master), worker)
+	q.add(report.Result{Quantity: "check of the configuration", Unit: "s", Curve: true}, time.Since(begun).Seconds())
 	return nil
 }
 
-// resident is the resident memory of a process in MB.
-func resident(pid int) int {
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+// stages takes from Sluice's own metrics what each of them took: at the start, and for a new Ingress.
+func stages(ctx context.Context, q quantities, c *server.Controller, port int) error {
+	start, err := readStages(ctx, c)
 	if err != nil {
-		return 0
+		return err
 	}
-	var kb int
-	for line := range strings.Lines(string(status)) {
-		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
-			_, _ = fmt.Sscan(rest, &kb)
-		}
+	q.add(report.Result{Quantity: "plan", Unit: "s", Curve: true}, start.mean("plan"))
+	q.add(report.Result{Quantity: "push of the state", Unit: "s", Curve: true}, start.mean("push"))
+	q.add(report.Result{Quantity: "check of the configuration", Unit: "s", Curve: true}, start.mean("test"))
+	used := controllerCPU(c)
+	if err := c.SetHost(ctx, q.size, server.Answerers...); err != nil {
+		return err
 	}
-	return kb / 1024
+	if _, err := untilLive(ctx, port, q.size, time.Now()); err != nil {
+		return err
+	}
+	q.add(report.Result{Quantity: "one change: processor time of the controller", Unit: "ms", Curve: true}, milliseconds(used()))
+	after, err := readStages(ctx, c)
+	if err != nil {
+		return err
+	}
+	change := after.minus(start)
+	q.add(report.Result{Quantity: "one change: plan", Unit: "s", Curve: true}, change.mean("plan"))
+	q.add(report.Result{Quantity: "one change: reload", Unit: "s", Curve: true}, change.mean("reload"))
+	q.add(report.Result{Quantity: "memory of the controller", Unit: "MB", Curve: true}, megabytes(server.Largest([]int{c.Itself()})))
+	return nil
 }
+
+// times are the sum in seconds and the count of each stage.
+type times map[string][2]float64
+
+func readStages(ctx context.Context, c *server.Controller) (times, error) {
+	t := times{}
+	for _, stage := range []string{"plan", "push", "test", "reload"} {
+		sum, err := c.Metric(ctx, "sluice_"+stage+"_duration_seconds_sum")
+		if err != nil {
+			return nil, err
+		}
+		count, err := c.Metric(ctx, "sluice_"+stage+"_duration_seconds_count")
+		if err != nil {
+			return nil, err
+		}
+		t[stage] = [2]float64{sum, count}
+	}
+	return t, nil
+}
+
+func (t times) minus(other times) times {
+	difference := times{}
+	for stage, v := range t {
+		difference[stage] = [2]float64{v[0] - other[stage][0], v[1] - other[stage][1]}
+	}
+	return difference
+}
+
+// mean is 0 for a stage that was not needed.
+func (t times) mean(stage string) float64 { return t[stage][0] / max(1, t[stage][1]) }

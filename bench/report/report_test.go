@@ -1,0 +1,110 @@
+package report_test
+
+import (
+	"encoding/json"
+	"encoding/xml"
+	"errors"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/sluice-ingress/sluice/bench/report"
+)
+
+func sample() *report.Report {
+	r := &report.Report{Commit: "abc", Machine: "2 processors <& more>", Subjects: []string{"by hand", "ours"}}
+	for i, ingresses := range []int{1, 1000} {
+		rate := r.Result(report.Result{Row: "HTTP/1.1", Ingresses: ingresses, Quantity: "throughput", Unit: "requests/s", Paired: true})
+		rate.Add("by hand", 1000, 500, 2000)
+		rate.Add("ours", 900, 460, 1800)
+		late := r.Result(report.Result{Row: "new Ingress", Ingresses: ingresses, Quantity: "live", Unit: "ms", Quantiles: []float64{0.5, 0.99}, Curve: true})
+		late.Add("by hand", 400, 200, 300)
+		late.Add("ours", 0.25*float64(i+1))
+	}
+	r.Result(report.Result{Row: "churn", Ingresses: 1000, Quantity: "p99", Unit: "ms", Course: true}).Add("ours", 1, 2, 3)
+	r.Result(report.Result{Row: "churn", Ingresses: 1000, Quantity: "failed", Unit: "requests"}).Add("by hand", 0)
+	return r
+}
+
+// The ratio of what was measured in pairs is that of the pairs: 0.9, not 900 to 1000 by chance of the medians.
+func TestTable(t *testing.T) {
+	var b strings.Builder
+	if err := sample().WriteTable(&b); err != nil {
+		t.Fatal(err)
+	}
+	want := strings.TrimPrefix(`
+|             | Ingresses |            | unit       | by hand |             ours |
+| ----------- | --------: | ---------- | ---------- | ------: | ---------------: |
+| HTTP/1.1    |         1 | throughput | requests/s |    1000 |       900 (0.90) |
+| new Ingress |         1 | live       | ms         |     300 | 0.250 (0.000833) |
+| new Ingress |         1 | live, p99  | ms         |     400 | 0.250 (0.000625) |
+| HTTP/1.1    |      1000 | throughput | requests/s |    1000 |       900 (0.90) |
+| new Ingress |      1000 | live       | ms         |     300 |  0.500 (0.00167) |
+| new Ingress |      1000 | live, p99  | ms         |     400 |  0.500 (0.00125) |
+| churn       |      1000 | failed     | requests   |       0 |                – |
+`, "\n")
+	if diff := cmp.Diff(want, b.String()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestRatioIsThatOfPairs(t *testing.T) {
+	r := &report.Report{Subjects: []string{"by hand", "ours"}}
+	rate := r.Result(report.Result{Row: "a", Ingresses: 1, Quantity: "b", Paired: true})
+	rate.Add("by hand", 100, 1000, 10)
+	rate.Add("ours", 50, 500, 100)
+	var b strings.Builder
+	if err := r.WriteTable(&b); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(b.String(), "100 (0.50)") {
+		t.Errorf("the median of the ratios 0.5, 0.5 and 10 is not in\n%s", b.String())
+	}
+}
+
+func TestJSONHasEverything(t *testing.T) {
+	var b strings.Builder
+	want := sample()
+	if err := want.WriteJSON(&b); err != nil {
+		t.Fatal(err)
+	}
+	var got report.Report
+	if err := json.Unmarshal([]byte(b.String()), &got); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, &got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestCurvesAreWellFormed(t *testing.T) {
+	curves := sample().Curves()
+	want := []string{"churn-p99.svg", "new-ingress-live-p50.svg", "new-ingress-live-p99.svg"}
+	if diff := cmp.Diff(want, slices.Sorted(maps.Keys(curves))); diff != "" {
+		t.Fatal(diff)
+	}
+	lines := 0
+	decoder := xml.NewDecoder(strings.NewReader(curves["new-ingress-live-p50.svg"]))
+	for {
+		token, err := decoder.Token()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e, is := token.(xml.StartElement); is && e.Name.Local == "polyline" {
+			lines++
+			if points := strings.Fields(e.Attr[0].Value); len(points) != 2 {
+				t.Errorf("a curve has the points %v, not two", points)
+			}
+		}
+	}
+	if lines != 2 {
+		t.Errorf("%d curves, not 2", lines)
+	}
+}
