@@ -27,9 +27,6 @@ func knownVariable(name string) bool {
 	})
 }
 
-// capturePrefix starts the names of the variables that hold a path's captures.
-const capturePrefix = "capture_"
-
 // noCaptures is for texts in which captures mean nothing.
 const noCaptures = -1
 
@@ -50,8 +47,8 @@ func expand(s string, groups int) (nginx.Arg, error) {
 			return nginx.Arg{}, errors.New("ends in a single $")
 		}
 		if groups != noCaptures && after[0] >= '1' && after[0] <= '9' {
-			if int(after[0]-'0') <= groups {
-				parts = append(parts, nginx.Var(capturePrefix+after[:1]))
+			if n := int(after[0] - '0'); n <= groups {
+				parts = append(parts, nginx.Var(nginx.Capture(n)))
 			}
 			s = after[1:]
 			continue

@@ -22,7 +22,7 @@ var rewriteTargetKind = Kind[string]{
 		if _, err := only(s, rewriteChars); err != nil {
 			return "", err
 		}
-		_, err := expand(s, 9)
+		_, err := expand(s, nginx.MostCaptures)
 		return s, err
 	},
 	Print: keep,
@@ -41,7 +41,7 @@ var forwardedPrefixKind = Kind[string]{
 		if s = strings.TrimSpace(s); s == "" {
 			return "", errors.New("has nothing but blanks")
 		}
-		_, err := expand(s, 9)
+		_, err := expand(s, nginx.MostCaptures)
 		return s, err
 	},
 	Print: keep,
@@ -62,7 +62,7 @@ func rewrite(v Values, l *nginx.Location) error {
 	if err != nil {
 		return Denial(rewriteTarget, Conflict, "the path %s is not a regular expression: it %s", printable(l.Identity.Path), err)
 	}
-	pattern := path.NamedGroups(capturePrefix)
+	pattern := path.NamedGroups()
 	target, err := expand(rewriteTarget.In(v), path.Groups())
 	if err != nil {
 		return Denial(rewriteTarget, Conflict, "%s %s", printable(rewriteTarget.In(v)), err)

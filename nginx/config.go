@@ -66,6 +66,11 @@ type Shape struct {
 	Keys  []string
 }
 
+// Uses tells whether the shape refers to a variable, other than in its answer.
+func (s *Shape) Uses(variable string) bool {
+	return slices.ContainsFunc(s.Headers, func(h Header) bool { return h.Value.Uses(variable) }) || s.Body.use(variable)
+}
+
 // Answer is what NGINX itself answers.
 type Answer struct {
 	Code   int

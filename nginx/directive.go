@@ -3,6 +3,7 @@ package nginx
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -117,4 +118,11 @@ func (ds Directives) Without(inherited map[string]string) Directives {
 		}
 	}
 	return out
+}
+
+// use tells whether one of the directives refers to a variable.
+func (ds Directives) use(variable string) bool {
+	return slices.ContainsFunc(ds, func(d Directive) bool {
+		return slices.ContainsFunc(d.Args, func(a Arg) bool { return a.Uses(variable) }) || Directives(d.Block).use(variable)
+	})
 }

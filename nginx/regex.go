@@ -43,15 +43,21 @@ func (r Regex) String() string { return r.text }
 // Arg is the pattern as an argument of a directive that takes a regular expression.
 func (r Regex) Arg() Arg { return Verbatim(r.text) }
 
-// NamedGroups gives every numbered group a name, prefix followed by its number. Rewrites refer to
+// MostCaptures is how many groups of a path its rewrite can refer to.
+const MostCaptures = 9
+
+// Capture is the variable that holds what a group of a path has found.
+func Capture(n int) string { return "capture_" + strconv.Itoa(n) }
+
+// NamedGroups gives every numbered group the name of its Capture. Rewrites refer to
 // captures by name only: numbered ones are the ground of CVE-2026-42945, and a later regex would
 // overwrite them.
-func (r Regex) NamedGroups(prefix string) Regex {
+func (r Regex) NamedGroups() Regex {
 	var b strings.Builder
 	var names []string
 	last := 0
 	for i, at := range r.groups {
-		names = append(names, prefix+strconv.Itoa(i+1))
+		names = append(names, Capture(i+1))
 		b.WriteString(r.text[last : at+1])
 		b.WriteString("?<" + names[i] + ">")
 		last = at + 1

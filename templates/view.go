@@ -117,12 +117,14 @@ type serverView struct {
 	AppRoot      *nginx.Arg
 	Directives   nginx.Directives
 	Locations    []Fragment
-	Shapes       []Fragment // in dynamic mode, in place of Locations
+	Shapes       []Fragment       // in dynamic mode, in place of Locations
+	Captures     nginx.Directives // variables of shapes that routes set, if their patterns have them
 }
 
 func (r *renderer) serverView(s *nginx.Server) serverView {
 	v := serverView{
 		Listen: r.listen(s.IsDefault()), Names: s.Names(), IsDefault: s.IsDefault(), Directives: s.Directives, RedirectCode: r.config.HTTP.RedirectCode,
+		Captures: captures(s.Shapes),
 	}
 	if s.AppRoot != nil {
 		target := s.AppRootTarget()
@@ -136,6 +138,18 @@ func (r *renderer) serverView(s *nginx.Server) serverView {
 		v.HealthPath = path
 	}
 	return v
+}
+
+// captures empties the variables that stand for groups of patterns, as far as shapes use them.
+func captures(shapes []*nginx.Shape) nginx.Directives {
+	var list nginx.Directives
+	for n := 1; n <= nginx.MostCaptures; n++ {
+		name := nginx.Capture(n)
+		if slices.ContainsFunc(shapes, func(s *nginx.Shape) bool { return s.Uses(name) }) {
+			list.Add("set", nginx.Var(name), nginx.Text(""))
+		}
+	}
+	return list
 }
 
 func (r *renderer) listen(isDefault bool) nginx.Directives {

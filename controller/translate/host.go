@@ -299,10 +299,9 @@ func (t *translator) addServer(h *host, s *nginx.Server) {
 
 // serverOnce makes a server block of a host, or takes the one that was made of the same objects before.
 func (t *translator) serverOnce(key string, h *host, hasTLS bool) *nginx.Server {
-	now := remembered(h, hasTLS)
-	if before, ok := t.options.Memory.hosts.get(key); ok && before.madeOfTheSameAs(now) {
-		now = before
-	} else {
+	now, known := t.options.Memory.hosts.get(key)
+	if !known || !now.isOf(h, hasTLS) {
+		now = remembered(h, hasTLS)
 		t.recording = &now.problems
 		now.server = t.newServer(h, hasTLS)
 		t.recording = nil

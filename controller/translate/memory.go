@@ -90,6 +90,13 @@ type rememberedHost struct {
 	backends []use
 }
 
+// isOf tells whether the host still is what the block was made of.
+func (r *rememberedHost) isOf(h *host, hasTLS bool) bool {
+	return r.hasTLS == hasTLS &&
+		slices.EqualFunc(r.owners, h.owner, func(was *networkingv1.Ingress, i *ingress) bool { return was == i.Ingress }) &&
+		slices.EqualFunc(r.paths, h.paths, func(was rememberedPath, p *path) bool { return was == rememberPath(p) })
+}
+
 // use is a backend that a location uses, and how.
 type use struct {
 	backend  string
@@ -102,6 +109,7 @@ type rememberedPath struct {
 	text    string
 	exact   bool
 	backend string
+	port    string // that of the default backend may change
 	field   string
 }
 
@@ -111,18 +119,18 @@ func remembered(h *host, hasTLS bool) *rememberedHost {
 		r.owners = append(r.owners, i.Ingress)
 	}
 	for _, p := range h.paths {
-		entry := rememberedPath{text: p.text, exact: p.exact, field: p.field}
-		if p.ingress != nil {
-			entry.ingress = p.ingress.Ingress
-		}
-		if p.backend != nil {
-			entry.backend = p.backend.name + " " + p.backend.port // that of the default backend may change
-		}
-		r.paths = append(r.paths, entry)
+		r.paths = append(r.paths, rememberPath(p))
 	}
 	return r
 }
 
-func (r *rememberedHost) madeOfTheSameAs(other *rememberedHost) bool {
-	return r.hasTLS == other.hasTLS && slices.Equal(r.owners, other.owners) && slices.Equal(r.paths, other.paths)
+func rememberPath(p *path) rememberedPath {
+	entry := rememberedPath{text: p.text, exact: p.exact, field: p.field}
+	if p.ingress != nil {
+		entry.ingress = p.ingress.Ingress
+	}
+	if p.backend != nil {
+		entry.backend, entry.port = p.backend.name, p.backend.port
+	}
+	return entry
 }

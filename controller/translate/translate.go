@@ -102,18 +102,18 @@ func newTranslator(s cluster.Snapshot, o Options) *translator {
 	return &translator{
 		snapshot: s,
 		options:  o,
-		hosts:    map[string]*host{},
-		backends: map[string]*backend{},
+		hosts:    make(map[string]*host, len(o.Memory.hosts.before)),
+		backends: make(map[string]*backend, len(o.Memory.backends.before)),
 		hasTLS:   map[string]bool{},
 		leaves:   map[string]*x509.Certificate{},
 		aliases:  map[string]bool{},
 		seen:     map[Problem]bool{},
 		result: Result{
 			State: dynamic.State{
-				Settings: o.Settings, Backends: map[string]dynamic.Backend{},
+				Settings: o.Settings, Backends: make(map[string]dynamic.Backend, len(o.Memory.backends.before)),
 				Certificates: map[string]nginx.Certificate{}, Hosts: map[string]string{},
 			},
-			Good: cluster.Fallback{Ingresses: map[cluster.Name]*networkingv1.Ingress{}, Secrets: map[cluster.Name]*secret{}},
+			Good: cluster.Fallback{Ingresses: make(map[cluster.Name]*networkingv1.Ingress, len(s.Ingresses)), Secrets: map[cluster.Name]*secret{}},
 		},
 	}
 }

@@ -29,6 +29,13 @@ func (r Routes) list() *[]NamePattern {
 // does, and has none otherwise.
 func (r Routes) Through(shapes map[string]bool, before Routes) Routes {
 	lead := func(h *Host) bool { return h != nil && h.leadTo(shapes) }
+	all := true
+	for _, host := range r.Hosts {
+		all = all && lead(host)
+	}
+	if all {
+		return r
+	}
 	through := Routes{Hosts: make(map[string]*Host, len(r.Hosts)), Names: r.Names}
 	for name, host := range r.Hosts {
 		if !lead(host) {
@@ -111,6 +118,8 @@ type Route struct {
 	Rewrite *Rewrite `json:"rewrite,omitempty"`
 	// Alternatives are backends that may get the request in place of Backend; see Backend.Routes.
 	Alternatives []Alternative `json:"alternatives,omitempty"`
+	// Unavailable is the shape for what is left as long as the backend has no endpoints; "" if no backend is asked.
+	Unavailable string `json:"unavailable,omitempty"`
 	// Shape takes what is left.
 	Shape string `json:"shape,omitempty"`
 }
@@ -150,7 +159,7 @@ func (h *Host) leadTo(shapes map[string]bool) bool {
 	jump(h.Root)
 	for i := range h.Routes {
 		r := &h.Routes[i]
-		for _, shape := range []string{r.TooLarge, r.Denied, r.InClear, r.Shape} {
+		for _, shape := range []string{r.TooLarge, r.Denied, r.InClear, r.Unavailable, r.Shape} {
 			need(shape)
 		}
 		jump(r.Slash)

@@ -129,7 +129,7 @@ func Changed(old, new State, generation uint64) Update {
 	if !reflect.DeepEqual(old.Settings, new.Settings) {
 		u.Settings = &new.Settings
 	}
-	u.Backends = differing(old.Backends, new.Backends, func(a, b Backend) bool { return reflect.DeepEqual(a, b) })
+	u.Backends = differing(old.Backends, new.Backends, sameBackend)
 	u.Hosts = differing(old.Hosts, new.Hosts, func(a, b string) bool { return a == b })
 	// Translations hand out the same Host for as long as nothing it is made of changes.
 	u.Routes = differing(old.Routes.Hosts, new.Routes.Hosts, func(a, b *Host) bool { return a == b || reflect.DeepEqual(a, b) })
@@ -158,6 +158,15 @@ func Gone(old, new State, generation uint64) Update {
 		u.Removed = &r
 	}
 	return u
+}
+
+// sameBackend compares lists by identity first: translations hand out the same ones for as long as nothing changes.
+func sameBackend(a, b Backend) bool {
+	return isSame(a.Endpoints, b.Endpoints) && isSame(a.Names, b.Names) && len(a.Routes)+len(b.Routes) == 0 || reflect.DeepEqual(a, b)
+}
+
+func isSame(a, b []Endpoint) bool {
+	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
 }
 
 func differing[V any](old, new map[string]V, same func(a, b V) bool) map[string]V {

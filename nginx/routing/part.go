@@ -15,13 +15,16 @@ import (
 // partMaker makes the entry of one server.
 type partMaker struct {
 	http   nginx.HTTP
-	port   int // of TLS
+	port   int    // of TLS
+	group  string // what the server's own settings are; shapes of servers with others have other names
 	host   dynamic.Host
 	shapes map[string]*nginx.Shape
+
+	saysServerName bool // a template does
 }
 
 func newPart(s *nginx.Server, http nginx.HTTP, o Options) part {
-	m := partMaker{http: http, port: o.TLSPort, shapes: map[string]*nginx.Shape{}}
+	m := partMaker{http: http, port: o.TLSPort, group: groupKey(s.Directives), shapes: map[string]*nginx.Shape{}}
 	if s.RedirectTo != "" {
 		m.host.All = m.jump(http.RedirectCode, s.RedirectTarget(), nil)
 	}
@@ -44,7 +47,7 @@ func newPart(s *nginx.Server, http nginx.HTTP, o Options) part {
 	if s.IsDefault() && o.HealthPath != "" && !s.HasExact(o.HealthPath) {
 		put(&m.host.Exact, o.HealthPath, m.add(m.health(o.HealthPath)))
 	}
-	if slices.ContainsFunc(sorted(m.shapes), func(shape *nginx.Shape) bool { return uses(shape, serverName) }) {
+	if m.saysServerName || slices.ContainsFunc(sorted(m.shapes), func(shape *nginx.Shape) bool { return shape.Uses(serverName) }) {
 		m.host.ServerName = s.Names()[0].Value()
 	}
 	return part{&m.host, routes, sorted(m.shapes)}
@@ -102,6 +105,7 @@ func (m *partMaker) route(l *nginx.Location, s *nginx.Server) dynamic.Route {
 	shape := nginx.Shape{Protocol: l.Protocol, Headers: renameHeaders(l.Headers), Body: l.Body, Owner: l.Owner, Keys: l.Keys}
 	if l.Upstream != "" {
 		shape.Upstream = l.Protocol.Block(backends)
+		r.Unavailable = m.answer(503, nil, l)
 	}
 	if l.Rewrite != nil {
 		r.Rewrite = m.rewrite(l, shape)
@@ -121,12 +125,12 @@ func slash(l *nginx.Location) bool {
 
 func (m *partMaker) rewrite(l *nginx.Location, shape nginx.Shape) *dynamic.Rewrite {
 	r := &dynamic.Rewrite{Pattern: l.Rewrite.Pattern.String()}
-	r.Path, r.Args, r.DropArgs = splitTarget(template(l.Rewrite.Target))
+	r.Path, r.Args, r.DropArgs = splitTarget(m.template(l.Rewrite.Target))
 	if l.Rewrite.Printable {
 		r.Refused = m.answer(400, nil, l)
 	}
 	for _, name := range l.Rewrite.Pattern.Names() {
-		if uses(&shape, name) {
+		if shape.Uses(name) {
 			r.Exports = append(r.Exports, name)
 		}
 	}
@@ -161,7 +165,7 @@ func splitTarget(t dynamic.Template) (path, args dynamic.Template, drop bool) {
 // jump answers a code with a target that is data.
 func (m *partMaker) jump(code int, target nginx.Arg, l *nginx.Location) *dynamic.Jump {
 	variable := nginx.Var("redirect_target")
-	return &dynamic.Jump{Shape: m.answer(code, &variable, l), Target: template(target)}
+	return &dynamic.Jump{Shape: m.answer(code, &variable, l), Target: m.template(target)}
 }
 
 // answer makes the shape that answers by itself, with what the location says of answers; none if l is nil.
@@ -177,6 +181,7 @@ func (m *partMaker) answer(code int, target *nginx.Arg, l *nginx.Location) strin
 func (m *partMaker) shape(shape nginx.Shape) string {
 	shape.Body = renameBody(shape.Body)
 	hash := sha256.New()
+	fmt.Fprintln(hash, m.group)
 	if shape.Answer != nil {
 		fmt.Fprintln(hash, "answer", shape.Answer.Code)
 		if shape.Answer.Target != nil {
@@ -195,7 +200,8 @@ func (m *partMaker) shape(shape nginx.Shape) string {
 }
 
 // template is a text as workers read it.
-func template(a nginx.Arg) dynamic.Template {
+func (m *partMaker) template(a nginx.Arg) dynamic.Template {
+	m.saysServerName = m.saysServerName || a.Uses("server_name")
 	pieces := a.Renamed(renamed).Pieces()
 	if len(pieces) == 0 {
 		return dynamic.Template{""}
@@ -244,18 +250,4 @@ func renameBody(body nginx.Directives) nginx.Directives {
 		out[i].Block = renameBody(d.Block)
 	}
 	return out
-}
-
-// uses tells whether a shape refers to a variable.
-func uses(shape *nginx.Shape, variable string) bool {
-	if slices.ContainsFunc(shape.Headers, func(h nginx.Header) bool { return h.Value.Uses(variable) }) {
-		return true
-	}
-	return bodyUses(shape.Body, variable)
-}
-
-func bodyUses(body nginx.Directives, variable string) bool {
-	return slices.ContainsFunc(body, func(d nginx.Directive) bool {
-		return slices.ContainsFunc(d.Args, func(a nginx.Arg) bool { return a.Uses(variable) }) || bodyUses(d.Block, variable)
-	})
 }

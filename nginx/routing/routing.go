@@ -33,7 +33,10 @@ func Split(c nginx.Config, state dynamic.State, o Options, m *Memory) (nginx.Con
 		s.server(server)
 	}
 	s.nameMore()
-	state.Routes, state.Backends = s.routes, withoutRoutes(state.Backends)
+	state.Routes = s.routes
+	if len(s.alternatives) > 0 {
+		state.Backends = withoutRoutes(state.Backends)
+	}
 	return s.compose(o.Live), state
 }
 
@@ -145,11 +148,17 @@ type group struct {
 	shapes     map[string]*nginx.Shape
 }
 
-func (s *splitter) group(directives nginx.Directives) *group {
+// groupKey is the same for servers that can share a block.
+func groupKey(directives nginx.Directives) string {
 	key, err := directives.Encode("")
 	if err != nil {
-		key = err.Error() // rendering will say so
+		return err.Error() // rendering will say so
 	}
+	return key
+}
+
+func (s *splitter) group(directives nginx.Directives) *group {
+	key := groupKey(directives)
 	g := s.groups[key]
 	if g == nil {
 		g = &group{key: key, directives: directives, shapes: map[string]*nginx.Shape{}}

@@ -203,7 +203,16 @@ func union(old, new dynamic.State) dynamic.State {
 }
 
 func merge[V any](old, new map[string]V) map[string]V {
-	all := make(map[string]V, max(len(old), len(new)))
+	missing := 0
+	for key := range old {
+		if _, kept := new[key]; !kept {
+			missing++
+		}
+	}
+	if missing == 0 {
+		return new // which nobody changes
+	}
+	all := make(map[string]V, len(new)+missing)
 	maps.Copy(all, old)
 	maps.Copy(all, new)
 	return all

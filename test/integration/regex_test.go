@@ -31,7 +31,7 @@ func TestNGINXTakesTheRegexesWeTake(t *testing.T) {
 		if err != nil {
 			continue
 		}
-		rewrite := nginx.Rewrite{Pattern: regex.NamedGroups("capture_"), Target: nginx.Verbatim("/")}
+		rewrite := nginx.Rewrite{Pattern: regex.NamedGroups(), Target: nginx.Verbatim("/")}
 		locations = append(locations, nginx.Directive{
 			Name: "location", Args: []nginx.Arg{nginx.Verbatim("~*"), nginx.Verbatim("^" + pattern)},
 			Block: []nginx.Directive{nginx.D("rewrite", rewrite.Regex(), rewrite.Target)},

@@ -3,7 +3,7 @@
 local cjson = require("cjson")
 local stand_in = require("stand_in")
 
-local SHAPES = { "@proxy", "@301", "@302", "@400", "@413" }
+local SHAPES = { "@proxy", "@301", "@302", "@400", "@413", "@503" }
 
 -- The request to begin with: what NGINX sets before route runs. $uri is the path.
 local EMPTY = {
@@ -53,12 +53,10 @@ local function one(fields)
   return { a = { prefix = { ["/"] = 0 }, routes = { route } } }
 end
 
--- through sends a request through route, rewrite and balance. It gives the peer, or the status.
+-- through sends a request through route and balance. It gives the peer, or the status or another shape.
 local function through(ingress, ngx, ...)
   local jump = send(ingress, ngx, ...)
   if jump ~= "@proxy" then return jump end
-  local status = stand_in.call(ngx, ingress.rewrite)
-  if status then return status end
   return stand_in.call(ngx, ingress.balance) or ngx.peer
 end
 
@@ -155,19 +153,21 @@ spec("ingress: a pattern that cannot be searched for is 500, and is logged witho
   same(send(ingress, ngx, "b", "/"), 500)
 end)
 
-spec("ingress: a backend without endpoints is 503, and without an entry NGINX is on its own", function()
-  local ingress, ngx = fresh(one({ backend = "empty" }))
-  same(through(ingress, ngx, "a", "/"), 503)
-  ingress, ngx = fresh(one({ backend = "gone" }))
+spec("ingress: without endpoints a request goes where it is told so, and without an entry NGINX is on its own", function()
+  local ingress, ngx = fresh(one({ backend = "empty", unavailable = "@503" }))
+  same(through(ingress, ngx, "a", "/"), "@503")
+  ingress, ngx = fresh(one({ backend = "empty" }))
+  same(through(ingress, ngx, "a", "/"), -3, "nobody has asked for more")
+  ingress, ngx = fresh(one({ backend = "gone", unavailable = "@503" }))
   same(through(ingress, ngx, "a", "/"), nil)
   same(ngx.var.backend, "gone")
-  ingress, ngx = fresh(one({ backend = "a" }))
+  ingress, ngx = fresh(one({ backend = "a", unavailable = "@503" }))
   same(through(ingress, ngx, "a", "/"), "10.0.0.1:80")
 end)
 
 local function canary(alternative)
-  local routes = one({ backend = "a", alternatives = { { backend = alternative, weight = 1, weight_total = 1 } } })
-  routes.plain = { prefix = { ["/"] = 0 }, routes = { { backend = "a", shape = "@proxy" } } }
+  local routes = one({ backend = "a", unavailable = "@503", alternatives = { { backend = alternative, weight = 1, weight_total = 1 } } })
+  routes.plain = { prefix = { ["/"] = 0 }, routes = { { backend = "a", unavailable = "@503", shape = "@proxy" } } }
   return routes
 end
 
@@ -193,17 +193,8 @@ spec("ingress: a location that answers for another goes where it says", function
   same(through(ingress, ngx, "a", "/"), "10.0.0.2:80")
   same(stand_in.call(ngx, ingress.rewrite), nil, "error_page, with the backend that failed")
   same(stand_in.call(ngx, ingress.balance) or ngx.peer, "10.0.0.2:80")
-  send(ingress, ngx, "a", "/")
-  ngx.var.backend = "a" -- of another request: NGINX has given its memory to this one
-  ngx.request = 2
-  same(stand_in.call(ngx, ingress.rewrite), nil)
-  same(ngx.var.backend, "a")
-  send(ingress, ngx, "a", "/")
   ngx.var.backend = "empty" -- one that the location names itself
   same(stand_in.call(ngx, ingress.rewrite), 503)
-  ngx.var.backend = "a"
-  same(stand_in.call(ngx, ingress.rewrite), nil)
-  same(ngx.var.backend, "a", "what route decided holds for one time")
 end)
 
 spec("ingress: the control socket shows an entry by its key, however that is written", function()

@@ -6,6 +6,8 @@ local certificate = require("certificate")
 local routes = require("routes")
 local state = require("state")
 
+local LARGE = 2 ^ 20 -- bytes of a document; what it leaves behind is worth collecting at once
+
 local M = {}
 
 local function body()
@@ -20,10 +22,16 @@ local function body()
   return text
 end
 
+-- apply gives the size of a document, and nil if it was applied, else a status and what is wrong.
+local function apply(text)
+  local document = state.decode(text)
+  if not document then return #text, 400, "the document is no JSON object" end
+  return #text, state.apply(document, certificate.check)
+end
+
 local function post_state()
-  local document = state.decode(body())
-  if not document then return 400, { error = "the document is no JSON object" } end
-  local status, problem = state.apply(document, certificate.check)
+  local size, status, problem = apply(body())
+  if size > LARGE then collectgarbage() end
   if not status then return 200, { generation = state.generation() } end
   if status == 400 then return 400, { error = problem } end
   -- With reset, nothing but a document with reset will do.

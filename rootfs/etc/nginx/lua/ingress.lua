@@ -87,17 +87,6 @@ local function find_in(text, pattern)
   return from, problem
 end
 
--- What route decided, for rewrite: both run for a request without a pause. The list is taken once.
-local routed_for, routed_backend, routed_alternatives = 0, nil, nil
-
--- taken gives the alternatives to the backend of a request that route has just sent on, or nil.
-local function taken(name)
-  local list = routed_alternatives
-  if not list then return nil end
-  routed_alternatives = nil
-  return routed_for == request_number() and routed_backend == name and list or nil
-end
-
 -- alternatives_here gives those of a backend's entry that are for the location of the request, or nil.
 local function alternatives_here(servers)
   local paths = servers[var.server_name]
@@ -198,9 +187,24 @@ local function host_of_request()
   return host
 end
 
--- route sends a request to the shape that its host and path lead to.
+-- prepare finds the pool for a request, of its backend or of an alternative in a list that takes it, and gives false if the
+-- backend has no endpoints. Without an entry NGINX is on its own: it has the endpoints of the upstream block, or answers 404.
+local function prepare(name, list)
+  local entry = state.backend(name)
+  if state.is_leaving(configuration) then say_goodbye() end
+  if not entry then return true end
+  local pool = ready(entry)
+  if pool.count == 0 then return false end
+  local time = now() -- not after a pause in divert, so that balance looks again
+  if entry.routes then list = alternatives_here(entry.routes) end
+  if list then pool = divert(list) or pool end
+  found_for, found_at, found_pool = request_number(), time, pool
+  return true
+end
+
+-- route sends a request to the shape that its host and path lead to. Where that passes requests on, it does what rewrite does.
 function M.route()
-  routed_alternatives = nil
+  found_for = 0
   local host, path = host_of_request(), var.uri
   local jump = host.all or (path == "/" and host.root)
   if jump then return go(jump) end
@@ -214,28 +218,19 @@ function M.route()
   if not shape then return fail(target) end
   if target then var.redirect_target = target end
   if rewrite then replace(rewrite, found) end
-  routed_alternatives = route.alternatives
-  if routed_alternatives then routed_for, routed_backend = request_number(), route.backend end
+  if shape == route.shape and route.unavailable and not prepare(route.backend, route.alternatives) then
+    return exec(route.unavailable)
+  end
   return exec(shape)
 end
 
--- rewrite answers 503 for a backend without endpoints, the last moment at which that is possible, and decides whether
--- one that has some gets the request. Without an entry NGINX is on its own: it has the endpoints of the upstream block, if that is
--- not for all backends, or answers 404 where there is no backend.
+-- rewrite answers 503 for a backend without endpoints, the last moment at which that is possible in compiled mode, and decides
+-- whether one that has some gets the request.
 function M.rewrite()
   found_for = 0
   local name = var.backend
   if not name or name == "" then return end
-  local list = taken(name)
-  local entry = state.backend(name)
-  if state.is_leaving(configuration) then say_goodbye() end
-  if not entry then return end
-  local pool = ready(entry)
-  if pool.count == 0 then return exit(ngx.HTTP_SERVICE_UNAVAILABLE) end
-  local time = now() -- not after a pause in divert, so that balance looks again
-  if entry.routes then list = alternatives_here(entry.routes) end
-  if list then pool = divert(list) or pool end
-  found_for, found_at, found_pool = request_number(), time, pool
+  if not prepare(name) then return exit(ngx.HTTP_SERVICE_UNAVAILABLE) end
 end
 
 local function failure(how, status)

@@ -13,25 +13,25 @@ local shared = ngx.shared.sluice_state
 
 local NAMES = "patterns" -- the only entry in lists
 local LONGEST_OPEN = "longest_open" -- key of the dictionary: the length of the longest open key, or more
-local HALF = 4 * 2 ^ 20 -- bytes of texts in a half of what a worker keeps
+local HALF = 8 * 2 ^ 20 -- bytes of texts in a half of what a worker keeps; decoded they take three times that
 
 local M = {}
 
-local shapes -- a set of those that this worker has
+local shapes = {} -- a set of those that this worker has
 
--- init says which shapes workers will have; nil if routes are not data.
+-- init says which shapes workers will have.
 function M.init(list)
   shapes = {}
-  for _, shape in ipairs(list or {}) do shapes[shape] = true end
+  for _, shape in ipairs(list) do shapes[shape] = true end
 end
 
--- put stores the entry of a key, or gives back what is wrong.
-function M.put(key, host, generation)
+-- put stores the text of a key's entry, or gives back what is wrong.
+function M.put(key, text, generation)
   if router.is_open(key) and #key > (shared:get(LONGEST_OPEN) or 0) then
     local problem = dictionary.put(shared, LONGEST_OPEN, #key)
     if problem then return problem end
   end
-  return hosts.put(key, cjson.encode(host), generation)
+  return hosts.put(key, text, generation)
 end
 
 -- put_names stores the names that are patterns, or gives back what is wrong.

@@ -33,8 +33,8 @@ local function write_state(update)
     problem = stored.put(name, cjson.encode(backend), update.generation)
     if problem then return problem end
   end
-  for key, host in pairs(update.routes) do
-    problem = routes.put(key, host, update.generation)
+  for key, text in pairs(update.routes) do
+    problem = routes.put(key, text, update.generation)
     if problem then return problem end
   end
   return update.names and routes.put_names(update.names, update.generation)
@@ -180,6 +180,7 @@ function M.init(path)
   shared:set("staying", false)
   if os.getenv("SLUICE_CONFIG_TEST") then return end
   local ok, problem = pcall(M.replay, path)
+  collectgarbage() -- workers would inherit what it leaves behind
   if not ok then
     shared:set("incomplete", true)
     ngx.log(ngx.ERR, "the state file cannot be replayed: ", problem)

@@ -3,6 +3,7 @@
 --
 -- It is pure. A reader takes a value and gives it in the form that is stored, or nil and what is wrong with it.
 
+local cjson = require("cjson").new()
 local alternatives = require("alternatives")
 
 local LARGEST = 10 ^ 14 - 1 -- cjson writes numbers with 14 digits
@@ -37,9 +38,9 @@ local function list(read)
     for _ in pairs(value) do size = size + 1 end
     if size ~= #value then return nil, "is not a list" end
     for i, item in ipairs(value) do
-      local stored, problem = read(item)
-      if stored == nil then return nil, i .. " " .. problem end
-      out[i] = stored
+      local good, problem = read(item)
+      if good == nil then return nil, i .. " " .. problem end
+      out[i] = good
     end
     return out
   end
@@ -52,9 +53,9 @@ local function map(read_key, read)
     for key, item in pairs(value) do
       local name = read_key(key)
       if not name or name == "" then return nil, "has a bad key" end
-      local stored, problem = read(item)
-      if stored == nil then return nil, name:gsub("%c", "?") .. ": " .. problem end
-      out[name] = stored
+      local good, problem = read(item)
+      if good == nil then return nil, name:gsub("%c", "?") .. ": " .. problem end
+      out[name] = good
     end
     return out
   end
@@ -67,9 +68,9 @@ local function object(fields, required)
     local out = {}
     for name, read in pairs(fields) do
       if value[name] ~= nil then
-        local stored, problem = read(value[name])
-        if stored == nil then return nil, name .. " " .. problem end
-        if stored ~= "" then out[name] = stored end
+        local good, problem = read(value[name])
+        if good == nil then return nil, name .. " " .. problem end
+        if good ~= "" then out[name] = good end
       end
     end
     for _, name in ipairs(required or {}) do
@@ -117,7 +118,7 @@ local rewrite = object({
 local route_fields = object({
   namespace = name, ingress = name, service = name, port = name, path = long_text, is_exact_twin = flag, backend = name,
   slash = jump, limit = count, too_large = shape, denied = shape, redirect = redirect, in_clear = shape, rewrite = rewrite,
-  alternatives = list(alternative), shape = shape,
+  alternatives = list(alternative), unavailable = shape, shape = shape,
 })
 
 -- route reads a route that has an end for every request.
@@ -126,6 +127,7 @@ local function route(value)
   if not out then return nil, problem end
   if out.limit == 0 then out.limit = nil end
   if out.limit and not out.too_large then return nil, "too_large is missing" end
+  if out.unavailable and not out.backend then return nil, "backend is missing" end
   if out.alternatives and #out.alternatives == 0 then out.alternatives = nil end
   if out.shape or out.denied or (out.redirect and not out.redirect.pattern) then return out end
   return nil, "shape is missing"
@@ -157,10 +159,17 @@ local function host(value)
   return out
 end
 
-local hosts, keys = map(key, host), list(text(LONGEST_KEY, "."))
+-- stored reads an entry and gives its text: ten thousand tables would be many to keep until they are stored.
+local function stored(value)
+  local out, problem = host(value)
+  if not out then return nil, problem end
+  return cjson.encode(out)
+end
+
+local hosts, keys = map(key, stored), list(text(LONGEST_KEY, "."))
 local names = list(object({ key = text(LONGEST_KEY, "^~."), host = key }, { "key" }))
 
--- read gives the routes of a document: entries by key, the names that are patterns or nil, and a list of keys whose entries are
+-- read gives the routes of a document: entries by key, as JSON, the names that are patterns or nil, and a list of keys whose entries are
 -- gone. Or nil and what is wrong.
 function M.read(document)
   local gone = document.removed and document.removed.routes
