@@ -21,6 +21,8 @@ type HTTP struct {
 	Shared Directives
 	// Headers are sent to every backend, unless a location has a list of its own.
 	Headers []Header
+	// MaxBody is the largest request body in bytes, 0 for any, where a location says nothing of it.
+	MaxBody int64
 	// HSTS is the value of Strict-Transport-Security on answers over TLS; "" for none.
 	HSTS string
 	// RedirectCode is the status of redirects to https and between a host and its www form.

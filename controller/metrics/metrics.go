@@ -2,12 +2,14 @@
 package metrics
 
 import (
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/sluice-ingress/sluice/controller"
+	"github.com/sluice-ingress/sluice/controller/translate"
 )
 
 // Metrics are the controller's metrics. Names that ingress-nginx has are spelled as there.
@@ -32,10 +34,12 @@ type Metrics struct {
 	ingresses   prometheus.Gauge
 	restarts    prometheus.Counter
 	expiry      *prometheus.GaugeVec
-	heard       *prometheus.GaugeVec
-	unheard     *prometheus.CounterVec
-	leader      *prometheus.GaugeVec
-	dropped     func() uint64 // nil if nobody writes Events
+
+	certificates []translate.CertificateUse // that expiry tells of
+	heard        *prometheus.GaugeVec
+	unheard      *prometheus.CounterVec
+	leader       *prometheus.GaugeVec
+	dropped      func() uint64 // nil if nobody writes Events
 }
 
 const compat, own = "nginx_ingress_controller", "sluice"
@@ -113,6 +117,10 @@ func (m *Metrics) Planned(p controller.Plan, took time.Duration) {
 	for _, problem := range p.Problems {
 		m.problems.WithLabelValues(string(problem.Reason), problem.Severity.String()).Inc()
 	}
+	if slices.Equal(m.certificates, p.Certificates) {
+		return
+	}
+	m.certificates = p.Certificates
 	m.expiry.Reset()
 	for _, c := range p.Certificates {
 		m.expiry.WithLabelValues(c.Secret.Namespace, c.Host, c.Secret.Name).Set(float64(c.NotAfter.Unix()))

@@ -37,14 +37,23 @@ type backendProblem struct {
 	message  string // without what is served instead
 }
 
-// backend finds or makes the backend that an Ingress refers to. The oldest Ingress that does decides how the
-// Service is used.
-func (t *translator) backend(i *ingress, ref *networkingv1.IngressServiceBackend, field string) *backend {
-	port := ref.Port.Name
+// backendName is the name of the backend that an Ingress in a namespace refers to, and the port as it is written.
+func backendName(namespace string, ref *networkingv1.IngressServiceBackend) (name, port string) {
+	port = ref.Port.Name
 	if port == "" {
 		port = strconv.Itoa(int(ref.Port.Number))
 	}
-	name := i.Namespace + "_" + ref.Name + "_" + port
+	return namespace + "_" + ref.Name + "_" + port, port
+}
+
+// backend finds or makes the backend that a field of an Ingress refers to.
+func (t *translator) backend(i *ingress, ref *networkingv1.IngressServiceBackend, field string) *backend {
+	name, port := backendName(i.Namespace, ref)
+	return t.backendNamed(name, port, i, ref, field, "")
+}
+
+// backendNamed does so where the name is known. The oldest Ingress that refers to a Service decides how it is used.
+func (t *translator) backendNamed(name, port string, i *ingress, ref *networkingv1.IngressServiceBackend, field, below string) *backend {
 	b := t.backends[name]
 	if b == nil {
 		b = &backend{name: name, used: map[nginx.Protocol]bool{}, service: ref.Name, port: port}
@@ -58,7 +67,7 @@ func (t *translator) backend(i *ingress, ref *networkingv1.IngressServiceBackend
 			consequence = "; the canary takes no requests"
 		}
 		t.problem(Problem{
-			Object: i.object(), Field: field + ".service" + b.problem.field, Severity: b.problem.severity,
+			Object: i.object(), Field: field + below + ".service" + b.problem.field, Severity: b.problem.severity,
 			Reason: b.problem.reason, Message: b.problem.message + consequence,
 		})
 	}

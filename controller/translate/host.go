@@ -103,13 +103,44 @@ func (t *translator) rule(i *ingress, r int) {
 		return
 	}
 	h := t.host(name, i)
-	rule := &i.Spec.Rules[r]
-	if rule.HTTP == nil {
-		return
+	for _, p := range i.rules[r].paths {
+		t.path(h, i, p)
 	}
-	for p := range rule.HTTP.Paths {
-		t.path(h, i, &rule.HTTP.Paths[p], pathField(r, p))
+}
+
+// readRule is a rule of an Ingress as far as it can be read alone.
+type readRule struct {
+	host    string // the name of the server it means; "" if it means none
+	problem string // why not
+	paths   []readPath
+}
+
+// readPath is a path of a rule as far as it can be read alone.
+type readPath struct {
+	*networkingv1.HTTPIngressPath
+	field   string // where it stands in the Ingress
+	backend string // name of the backend; "" without a Service
+	port    string // of the Service, as the Ingress has it
+}
+
+func readRules(i *networkingv1.Ingress) []readRule {
+	var rules []readRule
+	for r := range i.Spec.Rules {
+		rule := &i.Spec.Rules[r]
+		var read readRule
+		read.host, read.problem = hostName(rule.Host)
+		if rule.HTTP != nil {
+			for p := range rule.HTTP.Paths {
+				path := readPath{HTTPIngressPath: &rule.HTTP.Paths[p], field: pathField(r, p)}
+				if path.Backend.Service != nil {
+					path.backend, path.port = backendName(i.Namespace, path.Backend.Service)
+				}
+				read.paths = append(read.paths, path)
+			}
+		}
+		rules = append(rules, read)
 	}
+	return rules
 }
 
 func pathField(rule, path int) string {
@@ -118,14 +149,14 @@ func pathField(rule, path int) string {
 
 // ruleHost is the name of the server that a rule means, if it means one.
 func (t *translator) ruleHost(i *ingress, r int) (name string, ok bool) {
-	name, err := hostName(i.Spec.Rules[r].Host)
-	if err != "" {
+	rule := i.rules[r]
+	if rule.problem != "" {
 		t.problem(Problem{
 			Object: i.object(), Field: "spec.rules[" + strconv.Itoa(r) + "].host", Severity: cluster.Error, Reason: InvalidHost,
-			Message: err + "; the rule is not served",
+			Message: rule.problem + "; the rule is not served",
 		})
 	}
-	return name, err == ""
+	return rule.host, rule.problem == ""
 }
 
 // hostName checks the host of a rule as the API server does and returns the server's name.
@@ -149,8 +180,9 @@ func isHost(name string) bool {
 	return !slices.ContainsFunc(strings.Split(name, "."), func(label string) bool { return len(label) > 63 })
 }
 
-func (t *translator) path(h *host, i *ingress, p *networkingv1.HTTPIngressPath, field string) {
-	entry := &path{ingress: i, text: pathText(p), exact: isExact(p), field: field}
+func (t *translator) path(h *host, i *ingress, p readPath) {
+	field := p.field
+	entry := &path{ingress: i, text: pathText(p.HTTPIngressPath), exact: isExact(p.HTTPIngressPath), field: field}
 	if message := checkPath(entry.text); message != "" {
 		t.problem(Problem{
 			Object: i.object(), Field: field + ".path", Severity: cluster.Error, Reason: InvalidPath,
@@ -170,7 +202,7 @@ func (t *translator) path(h *host, i *ingress, p *networkingv1.HTTPIngressPath, 
 		t.duplicate(entry, h.paths[at], h.name)
 		return
 	}
-	entry.backend = t.backend(i, p.Backend.Service, field+".backend")
+	entry.backend = t.backendNamed(p.backend, p.port, i, p.Backend.Service, field, ".backend")
 	h.paths = append(h.paths, entry)
 }
 
@@ -301,7 +333,7 @@ func (t *translator) addServer(h *host, s *nginx.Server) {
 func (t *translator) serverOnce(key string, h *host, hasTLS bool) *nginx.Server {
 	now, known := t.options.Memory.hosts.get(key)
 	if !known || !now.isOf(h, hasTLS) {
-		now = remembered(h, hasTLS)
+		now = rememberHost(h, hasTLS)
 		t.recording = &now.problems
 		now.server = t.newServer(h, hasTLS)
 		t.recording = nil

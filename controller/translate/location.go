@@ -116,7 +116,9 @@ func (t *translator) location(p *path, m match, hasTLS bool) *nginx.Location {
 	if p.ingress != nil {
 		t.report(p.ingress, findings)
 	}
-	l.Denied = l.Denied || outcome == annotations.Deny
+	if l.Denied = l.Denied || outcome == annotations.Deny; l.Denied {
+		l.Headers = nil // no backend sees them, and they may refer to what the rewrite would have found
+	}
 	if p.catchAll {
 		l.ToHTTPS = nil
 	}

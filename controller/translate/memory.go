@@ -2,6 +2,7 @@ package translate
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -44,27 +45,61 @@ func (m *Memory) begin(configMap *corev1.ConfigMap, o Options) {
 }
 
 // generations is a map that keeps an entry for as long as every translation asks for it.
-type generations[K comparable, V any] struct{ before, now map[K]V }
-
-func (g *generations[K, V]) next() { g.before, g.now = g.now, make(map[K]V, len(g.now)) }
-
-func (g *generations[K, V]) get(key K) (V, bool) {
-	v, ok := g.now[key]
-	if !ok {
-		if v, ok = g.before[key]; ok {
-			g.now[key] = v
-		}
-	}
-	return v, ok
+type generations[K comparable, V any] struct {
+	all   map[K]*remembered[V]
+	turn  int // counts translations
+	asked int // how many entries this one has asked for
 }
 
-func (g *generations[K, V]) set(key K, v V) { g.now[key] = v }
+type remembered[V any] struct {
+	value V
+	turn  int // the last one that asked
+}
+
+// next begins another translation. Entries that nobody asks for go when they are half of all.
+func (g *generations[K, V]) next() {
+	if len(g.all) > 2*g.asked {
+		maps.DeleteFunc(g.all, func(_ K, r *remembered[V]) bool { return r.turn != g.turn })
+	}
+	g.turn, g.asked = g.turn+1, 0
+}
+
+func (g *generations[K, V]) get(key K) (V, bool) {
+	r := g.all[key]
+	if r == nil || r.turn < g.turn-1 {
+		var none V
+		return none, false
+	}
+	g.ask(r)
+	return r.value, true
+}
+
+func (g *generations[K, V]) set(key K, v V) {
+	if g.all == nil {
+		g.all = map[K]*remembered[V]{}
+	}
+	r := g.all[key]
+	if r == nil {
+		r = &remembered[V]{}
+		g.all[key] = r
+	}
+	r.value = v
+	g.ask(r)
+}
+
+func (g *generations[K, V]) ask(r *remembered[V]) {
+	if r.turn != g.turn {
+		r.turn = g.turn
+		g.asked++
+	}
+}
 
 // rememberedVerdict is what the annotations of an Ingress come to.
 type rememberedVerdict struct {
 	annotations.Verdict
 	use      annotations.Backend // of its Services
 	findings []annotations.Finding
+	rules    []readRule // by number, like those of the Ingress
 }
 
 // rememberedBackend is what was found of a backend, with what it was found in.
@@ -113,7 +148,7 @@ type rememberedPath struct {
 	field   string
 }
 
-func remembered(h *host, hasTLS bool) *rememberedHost {
+func rememberHost(h *host, hasTLS bool) *rememberedHost {
 	r := &rememberedHost{hasTLS: hasTLS}
 	for _, i := range h.owner {
 		r.owners = append(r.owners, i.Ingress)

@@ -102,15 +102,15 @@ func newTranslator(s cluster.Snapshot, o Options) *translator {
 	return &translator{
 		snapshot: s,
 		options:  o,
-		hosts:    make(map[string]*host, len(o.Memory.hosts.before)),
-		backends: make(map[string]*backend, len(o.Memory.backends.before)),
+		hosts:    make(map[string]*host, len(o.Memory.hosts.all)),
+		backends: make(map[string]*backend, len(o.Memory.backends.all)),
 		hasTLS:   map[string]bool{},
 		leaves:   map[string]*x509.Certificate{},
 		aliases:  map[string]bool{},
 		seen:     map[Problem]bool{},
 		result: Result{
 			State: dynamic.State{
-				Settings: o.Settings, Backends: make(map[string]dynamic.Backend, len(o.Memory.backends.before)),
+				Settings: o.Settings, Backends: make(map[string]dynamic.Backend, len(o.Memory.backends.all)),
 				Certificates: map[string]nginx.Certificate{}, Hosts: map[string]string{},
 			},
 			Good: cluster.Fallback{Ingresses: make(map[cluster.Name]*networkingv1.Ingress, len(s.Ingresses)), Secrets: map[cluster.Name]*secret{}},
@@ -201,6 +201,7 @@ func (t *translator) readConfigMap() {
 	http.Headers = annotations.BackendHeaders()
 	shared, more := t.shared()
 	http.Shared, findings = shared, append(findings, more...)
+	http.MaxBody = t.plain.MaxBody
 	t.inherited = http.Shared.Groups()
 	for _, f := range findings {
 		t.problem(Problem{
@@ -244,6 +245,7 @@ type ingress struct {
 
 	use         annotations.Backend   // of its Services
 	useFindings []annotations.Finding // what is wrong with that
+	rules       []readRule
 }
 
 func (i *ingress) object() Object { return ingressObject(i.Ingress) }
@@ -278,7 +280,7 @@ func (t *translator) accept(object *networkingv1.Ingress) {
 	t.result.Good.Ingresses[name] = good
 	t.ingresses = append(t.ingresses, &ingress{
 		Ingress: good, values: verdict.Values, denied: verdict.Outcome == annotations.Deny, isCanary: annotations.IsCanary(verdict.Values),
-		use: verdict.use, useFindings: verdict.findings,
+		use: verdict.use, useFindings: verdict.findings, rules: verdict.rules,
 	})
 }
 
@@ -288,7 +290,7 @@ func (t *translator) read(object *networkingv1.Ingress) rememberedVerdict {
 		return v
 	}
 	v := rememberedVerdict{Verdict: annotations.ForIngress(t.options.AnnotationsPrefix, object.Namespace, object.Annotations, t.defaults)}
-	v.findings = annotations.ForBackend(v.Values, &v.use)
+	v.findings, v.rules = annotations.ForBackend(v.Values, &v.use), readRules(object)
 	t.options.Memory.verdicts.set(object, v)
 	return v
 }

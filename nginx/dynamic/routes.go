@@ -1,5 +1,7 @@
 package dynamic
 
+import "slices"
+
 // Routes are how requests find their way when routes are data: the entry of each server name, and the names that
 // are patterns.
 type Routes struct {
@@ -28,7 +30,9 @@ func (r Routes) list() *[]NamePattern {
 // Through returns the routes that lead to these shapes only. A host with others keeps the entry it has in before, if that one
 // does, and has none otherwise.
 func (r Routes) Through(shapes map[string]bool, before Routes) Routes {
-	lead := func(h *Host) bool { return h != nil && h.leadTo(shapes) }
+	lead := func(h *Host) bool {
+		return h != nil && !slices.ContainsFunc(h.Shapes, func(name string) bool { return !shapes[name] })
+	}
 	all := true
 	for _, host := range r.Hosts {
 		all = all && lead(host)
@@ -68,11 +72,14 @@ type Host struct {
 	// Root takes requests for exactly /, before any route.
 	Root *Jump `json:"root,omitempty"`
 
-	// A host has either Patterns or the other two. Paths are the decoded, normalized ones of $uri.
+	// Exact paths come first. A host has either Patterns or Prefix. Paths are the decoded, normalized ones of $uri.
 	Exact    map[string]int `json:"exact,omitempty"`    // indexes of Routes, from 0, by path
 	Prefix   map[string]int `json:"prefix,omitempty"`   // the same for all paths that start so; each ends in a slash. The longest wins
 	Patterns []Pattern      `json:"patterns,omitempty"` // the first that is found in the path wins
 	Routes   []Route        `json:"routes,omitempty"`
+
+	// Shapes are all that the entry leads to. Workers find that out themselves.
+	Shapes []string `json:"-"`
 }
 
 // Pattern is a regular expression that is searched for in a path, in any case.
@@ -144,31 +151,4 @@ type Rewrite struct {
 	DropArgs bool `json:"drop_args,omitempty"`
 	// Exports are names of groups that become variables of the same names, for headers; empty if the pattern is not found.
 	Exports []string `json:"exports,omitempty"`
-}
-
-// leadTo tells whether all shapes of the entry are among these.
-func (h *Host) leadTo(shapes map[string]bool) bool {
-	all := true
-	need := func(shape string) { all = all && (shape == "" || shapes[shape]) }
-	jump := func(j *Jump) {
-		if j != nil {
-			need(j.Shape)
-		}
-	}
-	jump(h.All)
-	jump(h.Root)
-	for i := range h.Routes {
-		r := &h.Routes[i]
-		for _, shape := range []string{r.TooLarge, r.Denied, r.InClear, r.Unavailable, r.Shape} {
-			need(shape)
-		}
-		jump(r.Slash)
-		if r.Redirect != nil {
-			jump(&r.Redirect.Jump)
-		}
-		if r.Rewrite != nil {
-			need(r.Rewrite.Refused)
-		}
-	}
-	return all
 }

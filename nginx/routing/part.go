@@ -50,7 +50,11 @@ func newPart(s *nginx.Server, http nginx.HTTP, o Options) part {
 	if m.saysServerName || slices.ContainsFunc(sorted(m.shapes), func(shape *nginx.Shape) bool { return shape.Uses(serverName) }) {
 		m.host.ServerName = s.Names()[0].Value()
 	}
-	return part{&m.host, routes, sorted(m.shapes)}
+	shapes := sorted(m.shapes)
+	for _, shape := range shapes {
+		m.host.Shapes = append(m.host.Shapes, shape.Name)
+	}
+	return part{&m.host, routes, shapes}
 }
 
 // add returns the index of a route. Both locations of a Prefix path are one.
@@ -65,7 +69,16 @@ func (m *partMaker) add(r dynamic.Route) int {
 // health is the route that tells load balancers and probes that NGINX runs.
 func (m *partMaker) health(path string) dynamic.Route {
 	silent := nginx.Location{Body: nginx.Directives{nginx.D("access_log", nginx.OnOff(false))}}
-	return dynamic.Route{Path: path, Redirect: &dynamic.Redirect{Jump: dynamic.Jump{Shape: m.answer(200, nil, &silent)}}}
+	route := dynamic.Route{Path: path, Redirect: &dynamic.Redirect{Jump: dynamic.Jump{Shape: m.answer(200, nil, &silent)}}}
+	m.limit(&route, m.http.MaxBody, &silent)
+	return route
+}
+
+// limit refuses bodies that are larger than so many bytes.
+func (m *partMaker) limit(r *dynamic.Route, bytes int64, l *nginx.Location) {
+	if bytes > 0 && bytes <= largestNumber {
+		r.Limit, r.TooLarge = bytes, m.answer(413, nil, l)
+	}
 }
 
 func put(m *map[string]int, path string, route int) {
@@ -84,9 +97,7 @@ func (m *partMaker) route(l *nginx.Location, s *nginx.Server) dynamic.Route {
 	if slash(l) && !s.HasExact(strings.TrimSuffix(l.Path, "/")) {
 		r.Slash = m.jump(301, nginx.Concat(nginx.Text(escapePath(l.Path)), nginx.Var("is_args"), nginx.Var("args")), l)
 	}
-	if l.MaxBody > 0 && l.MaxBody <= largestNumber {
-		r.Limit, r.TooLarge = l.MaxBody, m.answer(413, nil, l)
-	}
+	m.limit(&r, l.MaxBody, l)
 	if l.Denied {
 		r.Denied = m.answer(503, nil, l)
 		return r

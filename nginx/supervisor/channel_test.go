@@ -253,7 +253,7 @@ func routed(shapes map[string]string) dynamic.State {
 	s := app("10.0.0.1")
 	s.Routes.Hosts = map[string]*dynamic.Host{}
 	for host, shape := range shapes {
-		s.Routes.Hosts[host] = &dynamic.Host{Prefix: map[string]int{"/": 0}, Routes: []dynamic.Route{{Path: "/", Shape: shape}}}
+		s.Routes.Hosts[host] = &dynamic.Host{Prefix: map[string]int{"/": 0}, Routes: []dynamic.Route{{Path: "/", Shape: shape}}, Shapes: []string{shape}}
 	}
 	return s
 }

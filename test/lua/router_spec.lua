@@ -105,8 +105,8 @@ local function paths(exact, prefix, slash)
 end
 
 local function taken(host, path)
-  local route, jump, problem = router.find_route(host, path, search)
-  return route and route.name or jump and "slash " .. jump.shape or problem
+  local route, bare, problem = router.find_route(host, path, search)
+  return route and route.name or bare and "slash " .. bare.slash.shape or problem
 end
 
 spec("router: exact paths come before prefixes, and the longest prefix wins", function()
@@ -133,13 +133,15 @@ spec("router: a path that lacks just the slash of a route gets it, before a shor
   same(taken(both, "/x"), "slash prefix")
 end)
 
-spec("router: the first pattern that is found takes the path", function()
+spec("router: the first pattern that is found takes the path, unless it is exactly one that is known", function()
   local host = router.prepare({
+    exact = { ["/aa/bx"] = 0 },
     patterns = { { text = "^/a+/b", route = 1 }, { text = "^/a", route = 0 }, { text = "x(", route = 0 } },
     routes = { { name = "short" }, { name = "long" } },
   })
   same(taken(host, "/aa/b"), "long")
   same(taken(host, "/aa/c"), "short")
+  same(taken(host, "/aa/bx"), "short")
   local broken = router.prepare({ patterns = { { text = "(", route = 0 } }, routes = { {} } })
   same(taken(broken, "/"), "it does not compile")
   same(taken(router.prepare({ patterns = { { text = "^/a", route = 0 } }, routes = { {} } }), "/b"), nil)

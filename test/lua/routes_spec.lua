@@ -190,7 +190,7 @@ spec("routes: a bad document changes nothing", function()
     { routes = entry({ prefix = { ["a/"] = 0 } }) }, { routes = entry({ prefix = { ["/a/"] = 1 } }) },
     { routes = entry({ patterns = { { text = "a", route = 1 } } }) }, { routes = entry({ patterns = { { text = "a" } } }) },
     { routes = entry({ patterns = { { text = "", route = 0 } } }) }, { routes = entry({ patterns = { { text = long, route = 0 } } }) },
-    { routes = entry({ patterns = { a = { text = "a", route = 0 } } }) }, { routes = entry({ patterns = {}, exact = {} }) },
+    { routes = entry({ patterns = { a = { text = "a", route = 0 } } }) }, { routes = entry({ patterns = {}, prefix = {} }) },
     { routes = entry({ routes = "x" }) }, { routes = entry({ routes = { {} } }) }, { routes = entry({ routes = { { denied = 1 } } }) },
     { routes = entry({ routes = { { redirect = { shape = "@a", pattern = "x" } } } }) }, { routes = entry({ routes = { a = { shape = "@a" } } }) },
     { routes = with({ namespace = 1 }) }, { routes = with({ service = ("a"):rep(513) }) }, { routes = with({ path = long }) },

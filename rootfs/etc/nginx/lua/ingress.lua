@@ -210,9 +210,10 @@ function M.route()
   if jump then return go(jump) end
   local route, slash, problem = router.find_route(host, path, search)
   if problem then return fail(problem) end
-  if slash then return go(slash) end
-  if not route then return exit(ngx.HTTP_NOT_FOUND) end
-  if route.limit and too_large(route) then return exec(route.too_large) end
+  local either = route or slash
+  if not either then return exit(ngx.HTTP_NOT_FOUND) end
+  if either.limit and too_large(either) then return exec(either.too_large) end
+  if slash then return go(slash.slash) end
   identify(route)
   local shape, target, rewrite, found = router.decide(route, path, REQUEST)
   if not shape then return fail(target) end

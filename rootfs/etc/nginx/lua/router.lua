@@ -48,13 +48,13 @@ local function by_path(indexes, routes)
   return out
 end
 
--- slashes gives the jumps for paths that lack just the last slash of a route, unless they are paths themselves.
+-- slashes gives the routes for paths that lack just the last slash of theirs, unless they are paths themselves.
 local function slashes(exact, prefix)
   local out = {}
   for _, routes in ipairs({ prefix, exact }) do
     for path, route in pairs(routes) do
       local bare = sub(path, 1, -2)
-      if route.slash and byte(path, -1) == SLASH and not exact[bare] and not prefix[bare] then out[bare] = route.slash end
+      if route.slash and byte(path, -1) == SLASH and not exact[bare] and not prefix[bare] then out[bare] = route end
     end
   end
   return out
@@ -77,12 +77,13 @@ end
 function M.prepare(host)
   local routes = host.routes or NONE
   local out = { same_as = host.same_as, server_name = host.server_name, all = host.all, root = host.root }
+  out.exact = by_path(host.exact, routes)
   if host.patterns then
     out.patterns = {}
     for i, pattern in ipairs(host.patterns) do out.patterns[i] = { text = pattern.text, route = routes[pattern.route + 1] } end
     return out
   end
-  out.exact, out.prefix = by_path(host.exact, routes), by_path(host.prefix, routes)
+  out.prefix = by_path(host.prefix, routes)
   out.slashes, out.lengths = slashes(out.exact, out.prefix), lengths(out.prefix)
   return out
 end
@@ -166,9 +167,11 @@ function M.find_host(name, host, names, search)
   return host("_")
 end
 
--- find_route gives the route for a path ($uri). Or nil, and the jump that adds a slash, or nil twice and what is wrong with a
--- pattern.
+-- find_route gives the route for a path ($uri). Or nil, and the route whose jump adds a slash, or nil twice and what is wrong
+-- with a pattern.
 function M.find_route(host, path, search)
+  local route = host.exact[path]
+  if route then return route end
   local patterns = host.patterns
   if patterns then
     for i = 1, #patterns do
@@ -178,8 +181,6 @@ function M.find_route(host, path, search)
     end
     return nil
   end
-  local route = host.exact[path]
-  if route then return route end
   local slash = host.slashes[path]
   if slash then return nil, slash end
   -- Prefixes end in a slash, so most lengths need no more than a look at one byte.

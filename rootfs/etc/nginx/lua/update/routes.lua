@@ -147,7 +147,7 @@ local function host(value)
   local out, problem = host_fields(value)
   if not out then return nil, problem end
   if out.same_as and next(out, next(out)) then return nil, "same_as is not alone" end
-  if out.patterns and (out.exact or out.prefix) then return nil, "patterns are not alone" end
+  if out.patterns and out.prefix then return nil, "patterns and prefixes are not for one host" end
   for _, field in ipairs({ "exact", "prefix" }) do
     for _, index in pairs(out[field] or {}) do
       if outside(out, index) then return nil, field .. " leads to no route" end
