@@ -50,9 +50,10 @@ type Controller struct {
 	Observer Observer
 	Pace     Pace
 
-	latest  atomic.Pointer[Plan] // what should be live
-	good    cluster.Fallback
-	pending chan struct{} // the applier has something to do
+	latest   atomic.Pointer[Plan] // what should be live
+	good     cluster.Fallback
+	lastPlan time.Duration // how long it took
+	pending  chan struct{} // the applier has something to do
 	// live and liveConfig are what NGINX runs, written by the applier alone.
 	live       string
 	liveConfig atomic.Pointer[nginx.Config]
@@ -74,12 +75,26 @@ func (c *Controller) Run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-c.Source.Changes():
+			if !wait(ctx, c.gathering()) {
+				return
+			}
+			select {
+			case <-c.Source.Changes(): // the snapshot has those too
+			default:
+			}
 			c.plan(ctx)
 		case <-c.Replan:
 			c.plan(ctx)
 		}
 	}
 }
+
+// mostGathering bounds how long a change waits for others.
+const mostGathering = 50 * time.Millisecond
+
+// gathering is how long to wait for what may belong to a change: an Ingress, its Service and that one's endpoints arrive
+// one by one. A plan costs about the same whatever has changed, so an eighth of it is less than a second plan.
+func (c *Controller) gathering() time.Duration { return min(c.lastPlan/8, mostGathering) }
 
 // plan makes a plan for the present snapshot, pushes its state and hands its configuration on.
 func (c *Controller) plan(ctx context.Context) {
@@ -93,7 +108,7 @@ func (c *Controller) plan(ctx context.Context) {
 	options.Live = c.liveConfig.Load()
 	plan, err := options.Plan(snapshot)
 	took := time.Since(start)
-	c.good = plan.Good
+	c.good, c.lastPlan = plan.Good, took
 	// Endpoints are known even if the configuration cannot be written.
 	if err := c.Engine.Push(ctx, plan.Dynamic); err != nil && ctx.Err() == nil {
 		c.Log.Error("endpoints and certificates could not be pushed", "error", err)

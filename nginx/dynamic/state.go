@@ -7,6 +7,7 @@ package dynamic
 
 import (
 	"encoding/json"
+	"maps"
 	"reflect"
 	"slices"
 	"sort"
@@ -112,6 +113,45 @@ func (u Update) Empty() bool {
 		len(u.Backends)+len(u.Certificates)+len(u.Hosts)+len(u.Routes) == 0
 }
 
+// Parts are documents of at most so many entries each that have the effect of a full update, if nobody looks before the last
+// one. Reading one large document takes many times its size. Their generations are consecutive and end in the update's own.
+func (u Update) Parts(most int) []Update {
+	parts := []Update{{Version: u.Version, Reset: u.Reset, Settings: u.Settings, Names: u.Names, Removed: u.Removed}}
+	room := most
+	next := func() *Update {
+		if room == 0 {
+			parts = append(parts, Update{Version: u.Version})
+			room = most
+		}
+		room--
+		return &parts[len(parts)-1]
+	}
+	// Hosts come after the certificates that they need.
+	for _, id := range slices.Sorted(maps.Keys(u.Certificates)) {
+		put(&next().Certificates, id, u.Certificates[id])
+	}
+	for _, host := range slices.Sorted(maps.Keys(u.Hosts)) {
+		put(&next().Hosts, host, u.Hosts[host])
+	}
+	for _, name := range slices.Sorted(maps.Keys(u.Backends)) {
+		put(&next().Backends, name, u.Backends[name])
+	}
+	for _, key := range slices.Sorted(maps.Keys(u.Routes)) {
+		put(&next().Routes, key, u.Routes[key])
+	}
+	for i := range parts {
+		parts[i].Generation = u.Generation - uint64(len(parts)-1-i)
+	}
+	return parts
+}
+
+func put[V any](m *map[string]V, key string, v V) {
+	if *m == nil {
+		*m = map[string]V{}
+	}
+	(*m)[key] = v
+}
+
 // Encode writes the document as one line of JSON; equal updates give equal bytes.
 func (u Update) Encode() ([]byte, error) { return json.Marshal(u) }
 
@@ -170,6 +210,9 @@ func isSame(a, b []Endpoint) bool {
 }
 
 func differing[V any](old, new map[string]V, same func(a, b V) bool) map[string]V {
+	if isOne(old, new) {
+		return nil
+	}
 	var out map[string]V
 	for k, v := range new {
 		if o, ok := old[k]; ok && same(o, v) {
@@ -183,7 +226,15 @@ func differing[V any](old, new map[string]V, same func(a, b V) bool) map[string]
 	return out
 }
 
+// isOne tells whether the maps are one and the same.
+func isOne[V any](a, b map[string]V) bool {
+	return reflect.ValueOf(a).Pointer() == reflect.ValueOf(b).Pointer()
+}
+
 func missing[V any](old, new map[string]V) []string {
+	if isOne(old, new) {
+		return nil
+	}
 	var out []string
 	for k := range old {
 		if _, ok := new[k]; !ok {

@@ -2,9 +2,11 @@ package dynamic
 
 import (
 	"bytes"
+	"cmp"
 	"flag"
 	"os"
 	"path/filepath"
+	"reflect"
 	"testing"
 
 	"github.com/sluice-ingress/sluice/nginx"
@@ -129,5 +131,43 @@ func TestOnlyWhatChangedIsSent(t *testing.T) {
 	u := Changed(state(), later(), 8)
 	if len(u.Backends) != 3 || len(u.Certificates) != 1 || len(u.Hosts) != 1 || len(u.Routes) != 1 || u.Names == nil || u.Removed != nil {
 		t.Errorf("the update is %+v", u)
+	}
+}
+
+func TestPartsAreTheWhole(t *testing.T) {
+	full := Full(state(), 100)
+	full.Names = state().Routes.list()
+	for _, most := range []int{1, 3, 1000} {
+		var all Update
+		for i, part := range full.Parts(most) {
+			if n := len(part.Backends) + len(part.Certificates) + len(part.Hosts) + len(part.Routes); n > most {
+				t.Errorf("%d entries in a part of %d", n, most)
+			}
+			if part.Reset != (i == 0) || i > 0 && part.Generation != all.Generation+1 {
+				t.Errorf("part %d of %d has generation %d after %d, reset %v", i, most, part.Generation, all.Generation, part.Reset)
+			}
+			for host, id := range part.Hosts {
+				if _, known := all.Certificates[id]; !known && part.Certificates[id] == (Certificate{}) {
+					t.Errorf("host %s comes before its certificate", host)
+				}
+			}
+			all.Version, all.Generation, all.Reset = part.Version, part.Generation, all.Reset || part.Reset
+			all.Settings, all.Names = cmp.Or(all.Settings, part.Settings), cmp.Or(all.Names, part.Names)
+			for name, v := range part.Backends {
+				put(&all.Backends, name, v)
+			}
+			for name, v := range part.Certificates {
+				put(&all.Certificates, name, v)
+			}
+			for name, v := range part.Hosts {
+				put(&all.Hosts, name, v)
+			}
+			for name, v := range part.Routes {
+				put(&all.Routes, name, v)
+			}
+		}
+		if !reflect.DeepEqual(all, full) {
+			t.Errorf("parts of %d come to %+v, not %+v", most, all, full)
+		}
 	}
 }

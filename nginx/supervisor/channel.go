@@ -28,6 +28,7 @@ type channel struct {
 	shapes map[string]bool // that the configuration has which NGINX runs; routes through others wait
 	used   uint64          // the generation that was given to an update last
 	known  bool            // NGINX has confirmed that it has what is in held
+	filed  filed           // what was on disk when NGINX was last started
 
 	// These are read without the lock, which is held while NGINX is being talked to.
 	hasStarted   atomic.Bool // there was an NGINX
@@ -72,11 +73,55 @@ func (c *channel) settle(ctx context.Context) error {
 	return c.bring(ctx, c.possible())
 }
 
+// filed is what a file gives to whoever reads it.
+type filed struct {
+	generation uint64
+	state      dynamic.State
+}
+
 // prepare makes sure that an NGINX about to start finds all state on disk. It does not wait for a push.
 func (c *channel) prepare() error {
+	if c.mu.TryLock() {
+		c.filed = filed{c.used, c.held}
+		c.mu.Unlock()
+	}
 	c.hasStarted.Store(true)
 	c.isComplete.Store(false)
 	return c.journal.flush()
+}
+
+// confirm sends an NGINX that has just started what has changed since it was started, and returns false if everything has
+// to be sent.
+func (c *channel) confirm(ctx context.Context) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.pushed {
+		return true
+	}
+	c.recall(ctx)
+	if !c.known || c.bring(ctx, union(c.held, c.possible())) != nil {
+		return false
+	}
+	c.isComplete.Store(true)
+	return true
+}
+
+// recall finds out whether an NGINX that has just started has what the file gave to it.
+func (c *channel) recall(ctx context.Context) {
+	if c.known || c.filed.generation == 0 {
+		return
+	}
+	r, err := c.control.status(ctx)
+	if err != nil {
+		return
+	}
+	if !r.Incomplete && r.Generation == c.filed.generation {
+		if c.used != r.Generation { // the file has what was pushed meanwhile, and may keep none of it that goes again
+			c.journal.add(dynamic.Full(c.filed.state, c.used))
+		}
+		c.held, c.known, c.filed = c.filed.state, true, filed{}
+		c.acknowledged.Store(r.Generation)
+	}
 }
 
 // resend sends everything to an NGINX that may have something else.
@@ -86,7 +131,7 @@ func (c *channel) resend(ctx context.Context) error {
 	if !c.pushed {
 		return nil
 	}
-	c.known = false
+	c.known, c.filed = false, filed{}
 	return c.bring(ctx, union(c.held, c.possible()))
 }
 
@@ -96,6 +141,9 @@ const attempts = 4
 
 // bring makes NGINX have target, at once or when it starts.
 func (c *channel) bring(ctx context.Context, target dynamic.State) error {
+	if c.hasStarted.Load() && c.isUp() {
+		c.recall(ctx)
+	}
 	update := c.update(target)
 	if update.Empty() {
 		return nil
@@ -132,9 +180,12 @@ func (c *channel) bring(ctx context.Context, target dynamic.State) error {
 	return err
 }
 
+// firstGeneration leaves room below the first update for its parts.
+const firstGeneration = 10000
+
 // update is what takes NGINX from what it has to target.
 func (c *channel) update(target dynamic.State) dynamic.Update {
-	next := c.used + 1
+	next := max(c.used, firstGeneration) + 1
 	if !c.known {
 		return dynamic.Full(target, next)
 	}

@@ -29,6 +29,10 @@ type lua struct {
 func (l *lua) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if r.Method == http.MethodGet {
+		fmt.Fprintf(w, `{"generation":%d,"incomplete":%v}`, l.all.Generation, l.isLossy)
+		return
+	}
 	var u dynamic.Update
 	if err := json.NewDecoder(r.Body).Decode(&u); err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
@@ -140,22 +144,22 @@ func TestPushSendsOnlyWhatChangedAndSettleRemoves(t *testing.T) {
 
 func TestPushContinuesAnotherHistory(t *testing.T) {
 	tr, ctx := newTrial(t), context.Background()
-	tr.lua.all.Generation = 41
+	tr.lua.all.Generation = 20041
 	if err := tr.push(ctx, app("10.0.0.1")); err != nil {
 		t.Fatal(err)
 	}
-	if sent := tr.lua.sent(); len(sent) != 2 || !sent[1].Reset || sent[1].Generation != 42 {
+	if sent := tr.lua.sent(); len(sent) != 2 || !sent[1].Reset || sent[1].Generation != 20042 {
 		t.Errorf("sent %+v", sent)
 	}
 	// Somebody else wrote.
-	tr.lua.all.Generation = 99
+	tr.lua.all.Generation = 20099
 	if err := tr.push(ctx, app("10.0.0.2")); err != nil {
 		t.Fatal(err)
 	}
-	if sent := tr.lua.sent(); len(sent) != 2 || sent[0].Reset || !sent[1].Reset || sent[1].Generation != 100 {
+	if sent := tr.lua.sent(); len(sent) != 2 || sent[0].Reset || !sent[1].Reset || sent[1].Generation != 20100 {
 		t.Errorf("sent %+v", sent)
 	}
-	if got := tr.acknowledged.Load(); got != 100 {
+	if got := tr.acknowledged.Load(); got != 20100 {
 		t.Errorf("generation %d is acknowledged", got)
 	}
 	tr.lua.has(t, app("10.0.0.2"))
@@ -286,5 +290,70 @@ func TestRoutesWaitForTheirShapes(t *testing.T) {
 		if len(got)+len(step.want) > 0 && !reflect.DeepEqual(got, step.want) {
 			t.Errorf("%s: NGINX has %v, want %v", step.name, got, step.want)
 		}
+	}
+}
+
+// What NGINX has read from the file, it need not be sent.
+func TestConfirm(t *testing.T) {
+	tr, ctx := newTrial(t), context.Background()
+	if !tr.confirm(ctx) {
+		t.Error("something is missing although nothing was pushed")
+	}
+	tr.hasStarted.Store(false)
+	if err := tr.push(ctx, app("10.0.0.1", "10.0.0.2")); err != nil {
+		t.Fatal(err)
+	}
+	if err := tr.prepare(); err != nil {
+		t.Fatal(err)
+	}
+	if tr.confirm(ctx) || tr.isComplete.Load() {
+		t.Error("an NGINX that has read nothing has everything")
+	}
+	tr.lua.all, _ = read(t, tr.journal.path)
+	tr.lua.isLossy = true
+	if tr.confirm(ctx) {
+		t.Error("an NGINX that has lost something has everything")
+	}
+	tr.lua.isLossy = false
+	if !tr.confirm(ctx) || !tr.isComplete.Load() || tr.acknowledged.Load() != tr.lua.all.Generation {
+		t.Error("what NGINX has read is not confirmed")
+	}
+	if sent := tr.lua.sent(); len(sent) > 0 {
+		t.Errorf("sent %+v", sent)
+	}
+}
+
+// What is pushed while NGINX starts is all that it is sent then, and the file has no more than that either.
+func TestConfirmAfterAPush(t *testing.T) {
+	tr, ctx := newTrial(t), context.Background()
+	tr.hasStarted.Store(false)
+	if err := tr.push(ctx, app("10.0.0.1")); err != nil {
+		t.Fatal(err)
+	}
+	if err := tr.prepare(); err != nil {
+		t.Fatal(err)
+	}
+	started := tr.filed.generation
+	tr.isUp, tr.lua.refuse = false, 2
+	for _, s := range []dynamic.State{app("10.0.0.1", "10.0.0.2", "10.0.0.3"), app("10.0.0.1", "10.0.0.4")} {
+		if err := tr.push(ctx, s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tr.lua.sent()
+	tr.lua.all, tr.lua.isLossy = dynamic.Full(app("10.0.0.1"), started), false
+	tr.isUp = true
+	if !tr.confirm(ctx) {
+		t.Fatal("what NGINX has read is not confirmed")
+	}
+	if sent := tr.lua.sent(); len(sent) != 1 || sent[0].Reset || len(sent[0].Backends) != 1 {
+		t.Errorf("sent %+v", sent)
+	}
+	tr.lua.has(t, app("10.0.0.1", "10.0.0.4"))
+	if err := tr.journal.flush(); err != nil {
+		t.Fatal(err)
+	}
+	if all, _ := read(t, tr.journal.path); len(all.Backends) != 2 {
+		t.Errorf("the file has %v", all.Backends)
 	}
 }

@@ -17,9 +17,12 @@ import (
 const (
 	linesMost = 1000
 	smallFile = 64 << 10
+
+	// entriesOfLine bounds what NGINX has to keep while it reads a line.
+	entriesOfLine = 1000
 )
 
-// journal is the file from which NGINX takes its state when it starts: updates, one a line, the first one a
+// journal is the file from which NGINX takes its state when it starts: updates, one a line, the first ones together a
 // full one. Adding is instant; the file follows in the background.
 type journal struct {
 	path string
@@ -31,8 +34,8 @@ type journal struct {
 	writing sync.Mutex     // held over what follows
 	all     dynamic.Update // every update so far in one
 	size    int            // of the file
-	full    int            // of its first line
-	lines   int            // after the first
+	full    int            // of the lines of the full update
+	lines   int            // after these
 	isTorn  bool           // the file is not what it should be
 }
 
@@ -98,19 +101,23 @@ func (j *journal) write(updates []dynamic.Update) error {
 	return err
 }
 
-// rewrite replaces the file by one full update.
+// rewrite replaces the file by one full update, in parts.
 func (j *journal) rewrite() error {
-	line, err := j.all.Encode()
-	if err != nil {
-		return err
+	var lines bytes.Buffer
+	for _, part := range j.all.Parts(entriesOfLine) {
+		line, err := part.Encode()
+		if err != nil {
+			return err
+		}
+		lines.Write(line)
+		lines.WriteByte('\n')
 	}
-	line = append(line, '\n')
 	if err := os.MkdirAll(filepath.Dir(j.path), 0o755); err != nil {
 		return err
 	}
 	temporary := j.path + unwritten
 	_ = os.Remove(temporary) // its mode may be another
-	err = os.WriteFile(temporary, line, 0o600)
+	err := os.WriteFile(temporary, lines.Bytes(), 0o600)
 	if err == nil {
 		err = os.Rename(temporary, j.path)
 	}
@@ -118,7 +125,7 @@ func (j *journal) rewrite() error {
 		_ = os.Remove(temporary)
 		return err
 	}
-	j.size, j.full, j.lines = len(line), len(line), 0
+	j.size, j.full, j.lines = lines.Len(), lines.Len(), 0
 	return nil
 }
 

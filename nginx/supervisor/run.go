@@ -160,8 +160,11 @@ func (s *Supervisor) hasComeUp(ctx context.Context, m *instance) bool {
 	return true
 }
 
-// deliver sends all state to an NGINX that has just started: what it read from the file may be older.
+// deliver sees to it that an NGINX that has just started has all state: what it read from the file may be older.
 func (s *Supervisor) deliver(ctx context.Context, m *instance) {
+	if s.channel.confirm(ctx) {
+		return
+	}
 	var pause backoff
 	for {
 		err := s.channel.resend(ctx)
