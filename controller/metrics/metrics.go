@@ -2,7 +2,6 @@
 package metrics
 
 import (
-	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -117,13 +116,27 @@ func (m *Metrics) Planned(p controller.Plan, took time.Duration) {
 	for _, problem := range p.Problems {
 		m.problems.WithLabelValues(string(problem.Reason), problem.Severity.String()).Inc()
 	}
-	if slices.Equal(m.certificates, p.Certificates) {
-		return
-	}
-	m.certificates = p.Certificates
-	m.expiry.Reset()
-	for _, c := range p.Certificates {
-		m.expiry.WithLabelValues(c.Secret.Namespace, c.Host, c.Secret.Name).Set(float64(c.NotAfter.Unix()))
+	m.expire(p.Certificates)
+}
+
+// expire tells of other certificates than before. Both lists are sorted by host, which has one at most.
+func (m *Metrics) expire(now []translate.CertificateUse) {
+	before := m.certificates
+	m.certificates = now
+	for len(before)+len(now) > 0 {
+		switch {
+		case len(now) == 0 || len(before) > 0 && before[0].Host < now[0].Host:
+			m.expiry.DeleteLabelValues(before[0].Secret.Namespace, before[0].Host, before[0].Secret.Name)
+			before = before[1:]
+		case len(before) > 0 && before[0] == now[0]:
+			before, now = before[1:], now[1:]
+		case len(before) > 0 && before[0].Host == now[0].Host:
+			m.expiry.DeleteLabelValues(before[0].Secret.Namespace, before[0].Host, before[0].Secret.Name)
+			before = before[1:]
+		default:
+			m.expiry.WithLabelValues(now[0].Secret.Namespace, now[0].Host, now[0].Secret.Name).Set(float64(now[0].NotAfter.Unix()))
+			now = now[1:]
+		}
 	}
 }
 

@@ -30,12 +30,23 @@ func (r Routes) list() *[]NamePattern {
 // Through returns the routes that lead to these shapes only. A host with others keeps the entry it has in before, if that one
 // does, and has none otherwise.
 func (r Routes) Through(shapes map[string]bool, before Routes) Routes {
+	known := map[*string]bool{} // by the lists' first names: many entries share one list
 	lead := func(h *Host) bool {
-		return h != nil && !slices.ContainsFunc(h.Shapes, func(name string) bool { return !shapes[name] })
+		if h == nil || len(h.Shapes) == 0 {
+			return h != nil
+		}
+		leads, found := known[&h.Shapes[0]]
+		if !found {
+			leads = !slices.ContainsFunc(h.Shapes, func(name string) bool { return !shapes[name] })
+			known[&h.Shapes[0]] = leads
+		}
+		return leads
 	}
 	all := true
 	for _, host := range r.Hosts {
-		all = all && lead(host)
+		if all = lead(host); !all {
+			break
+		}
 	}
 	if all {
 		return r
@@ -78,7 +89,7 @@ type Host struct {
 	Patterns []Pattern      `json:"patterns,omitempty"` // the first that is found in the path wins
 	Routes   []Route        `json:"routes,omitempty"`
 
-	// Shapes are all that the entry leads to. Workers find that out themselves.
+	// Shapes are all that the entry leads to. Equal lists should be one. Workers find out themselves.
 	Shapes []string `json:"-"`
 }
 

@@ -3,6 +3,7 @@ package routing
 import (
 	"maps"
 	"reflect"
+	"strings"
 
 	"github.com/sluice-ingress/sluice/nginx"
 	"github.com/sluice-ingress/sluice/nginx/dynamic"
@@ -15,6 +16,7 @@ type Memory struct {
 	options Options // without Live
 
 	parts, newParts map[*nginx.Server]part
+	lists           map[string][]string // of names of shapes, by all of them
 
 	// Shapes that routes have needed, by group: since what is live now is, and in the time of the one before. Workers may
 	// have routes of both.
@@ -30,7 +32,9 @@ type part struct {
 }
 
 // NewMemory returns an empty memory.
-func NewMemory() *Memory { return &Memory{now: map[string]map[string]*nginx.Shape{}} }
+func NewMemory() *Memory {
+	return &Memory{now: map[string]map[string]*nginx.Shape{}, lists: map[string][]string{}}
+}
 
 // begin forgets what was not asked for last time, and everything if it was made with other settings for all hosts.
 func (m *Memory) begin(http nginx.HTTP, o Options) {
@@ -38,7 +42,7 @@ func (m *Memory) begin(http nginx.HTTP, o Options) {
 	live := o.Live
 	o.Live = nil
 	if m.options != o || !reflect.DeepEqual(m.http, http) {
-		m.http, m.options, m.parts = http, o, nil
+		m.http, m.options, m.parts, m.lists = http, o, nil, map[string][]string{}
 	}
 	m.newParts = make(map[*nginx.Server]part, len(m.parts))
 	if m.live != live {
@@ -50,9 +54,23 @@ func (m *Memory) part(s *nginx.Server) part {
 	p, known := m.parts[s]
 	if !known {
 		p = newPart(s, m.http, m.options)
+		p.host.Shapes = m.list(p.shapes)
 	}
 	m.newParts[s] = p
 	return p
+}
+
+// list is the one list of the names of these shapes.
+func (m *Memory) list(shapes []*nginx.Shape) []string {
+	names := make([]string, len(shapes))
+	for i, shape := range shapes {
+		names[i] = shape.Name
+	}
+	key := strings.Join(names, "")
+	if m.lists[key] == nil {
+		m.lists[key] = names
+	}
+	return m.lists[key]
 }
 
 // note says what a group of hosts needs.

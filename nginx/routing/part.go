@@ -50,11 +50,7 @@ func newPart(s *nginx.Server, http nginx.HTTP, o Options) part {
 	if m.saysServerName || slices.ContainsFunc(sorted(m.shapes), func(shape *nginx.Shape) bool { return shape.Uses(serverName) }) {
 		m.host.ServerName = s.Names()[0].Value()
 	}
-	shapes := sorted(m.shapes)
-	for _, shape := range shapes {
-		m.host.Shapes = append(m.host.Shapes, shape.Name)
-	}
-	return part{&m.host, routes, shapes}
+	return part{&m.host, routes, sorted(m.shapes)}
 }
 
 // add returns the index of a route. Both locations of a Prefix path are one.
