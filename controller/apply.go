@@ -100,6 +100,9 @@ func (c *Controller) logChanges(before, now *Plan) {
 			c.Log.Info("endpoints changed, no reload", "backend", name, "endpoints", len(backend.Endpoints))
 		}
 	}
+	if n := len(changed.Routes); n > 0 {
+		c.Log.Info("routes changed", "names", n, "first", slices.Min(slices.Collect(maps.Keys(changed.Routes))))
+	}
 	if n := len(changed.Certificates); n > 0 {
 		c.Log.Info("certificates changed, no reload", "certificates", n)
 	}
