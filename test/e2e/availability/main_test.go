@@ -19,10 +19,8 @@ func TestMain(m *testing.M) {
 // soon is how long the cluster may take on a busy machine.
 const soon = time.Minute
 
-// install makes two replicas, each on a node of its own.
-func install(t *testing.T) *suite.Sluice {
-	t.Helper()
-	s := suite.Install(t, "sluice", `
+// values are of two replicas, each on a node of its own.
+const values = `
 controller:
   replicaCount: 2
   topologySpreadConstraints:
@@ -30,6 +28,9 @@ controller:
     topologyKey: kubernetes.io/hostname
     whenUnsatisfiable: DoNotSchedule
     labelSelector: {matchLabels: {app.kubernetes.io/component: controller}}
-`)
-	return s
+`
+
+func install(t *testing.T) *suite.Sluice {
+	t.Helper()
+	return suite.Install(t, "sluice", values)
 }
