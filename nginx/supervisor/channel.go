@@ -28,10 +28,11 @@ type channel struct {
 	shapes map[string]bool // that the configuration has which NGINX runs; routes through others wait
 	used   uint64          // the generation that was given to an update last
 	known  bool            // NGINX has confirmed that it has what is in held
-	filed  filed           // what was on disk when NGINX was last started
 
 	// These are read without the lock, which is held while NGINX is being talked to.
-	hasStarted   atomic.Bool // there was an NGINX
+	accepted     atomic.Pointer[filed] // what the file has, or will have in a moment
+	started      atomic.Pointer[filed] // what it had when NGINX was last started; nil if that is not known
+	hasStarted   atomic.Bool           // there was an NGINX
 	acknowledged atomic.Uint64
 	isComplete   atomic.Bool // known, and nothing pushed is missing
 }
@@ -81,13 +82,15 @@ type filed struct {
 
 // prepare makes sure that an NGINX about to start finds all state on disk. It does not wait for a push.
 func (c *channel) prepare() error {
-	if c.mu.TryLock() {
-		c.filed = filed{c.used, c.held}
-		c.mu.Unlock()
-	}
 	c.hasStarted.Store(true)
 	c.isComplete.Store(false)
-	return c.journal.flush()
+	now := c.accepted.Load()
+	err := c.journal.flush()
+	if err != nil || now != c.accepted.Load() {
+		now = nil
+	}
+	c.started.Store(now)
+	return err
 }
 
 // confirm sends an NGINX that has just started what has changed since it was started, and returns false if everything has
@@ -108,18 +111,20 @@ func (c *channel) confirm(ctx context.Context) bool {
 
 // recall finds out whether an NGINX that has just started has what the file gave to it.
 func (c *channel) recall(ctx context.Context) {
-	if c.known || c.filed.generation == 0 {
+	started := c.started.Load()
+	if c.known || started == nil {
 		return
 	}
 	r, err := c.control.status(ctx)
 	if err != nil {
 		return
 	}
-	if !r.Incomplete && r.Generation == c.filed.generation {
+	if !r.Incomplete && r.Generation == started.generation {
 		if c.used != r.Generation { // the file has what was pushed meanwhile, and may keep none of it that goes again
-			c.journal.add(dynamic.Full(c.filed.state, c.used))
+			c.journal.add(dynamic.Full(started.state, c.used))
 		}
-		c.held, c.known, c.filed = c.filed.state, true, filed{}
+		c.held, c.known = started.state, true
+		c.started.Store(nil)
 		c.acknowledged.Store(r.Generation)
 	}
 }
@@ -131,7 +136,8 @@ func (c *channel) resend(ctx context.Context) error {
 	if !c.pushed {
 		return nil
 	}
-	c.known, c.filed = false, filed{}
+	c.known = false
+	c.started.Store(nil)
 	return c.bring(ctx, union(c.held, c.possible()))
 }
 
@@ -199,6 +205,7 @@ func (c *channel) accept(u dynamic.Update, target dynamic.State) {
 	c.used = u.Generation
 	c.held = target
 	c.journal.add(u)
+	c.accepted.Store(&filed{u.Generation, target})
 }
 
 // conflictError says that NGINX has a generation that is not older.

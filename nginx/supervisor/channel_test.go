@@ -333,7 +333,7 @@ func TestConfirmAfterAPush(t *testing.T) {
 	if err := tr.prepare(); err != nil {
 		t.Fatal(err)
 	}
-	started := tr.filed.generation
+	started := tr.started.Load().generation
 	tr.isUp, tr.lua.refuse = false, 2
 	for _, s := range []dynamic.State{app("10.0.0.1", "10.0.0.2", "10.0.0.3"), app("10.0.0.1", "10.0.0.4")} {
 		if err := tr.push(ctx, s); err != nil {
