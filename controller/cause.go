@@ -60,7 +60,40 @@ func causes(live *nginx.Config, wanted nginx.Config, prefix string) []Cause {
 	for _, server := range changedServers(*live, wanted) {
 		add(server.Owner, "")
 	}
+	for _, owner := range namedAnew(*live, wanted) {
+		add(owner, "spec.rules")
+	}
 	return list
+}
+
+// namedAnew are the objects whose hosts have another block for their own settings than before, or none any more.
+func namedAnew(live, wanted nginx.Config) []string {
+	blocks := func(c nginx.Config) map[nginx.ServerName]string {
+		found := map[nginx.ServerName]string{}
+		for _, server := range c.Servers {
+			for _, name := range server.Aliases {
+				if server.Shapes != nil {
+					settings, _ := server.Directives.Encode("") // rendering has said what is wrong
+					found[name] = settings
+				}
+			}
+		}
+		return found
+	}
+	before, after := blocks(live), blocks(wanted)
+	var owners []string
+	for _, c := range []nginx.Config{live, wanted} {
+		for _, server := range c.Servers {
+			for i, owner := range server.Owners {
+				was, had := before[server.Aliases[i]]
+				is, has := after[server.Aliases[i]]
+				if had != has || was != is {
+					owners = append(owners, owner)
+				}
+			}
+		}
+	}
+	return owners
 }
 
 // mostCauses bounds what one reload logs and counts.

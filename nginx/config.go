@@ -50,6 +50,8 @@ type Server struct {
 	Locations  []*Location // in the order in which they are written
 	// Shapes take the place of Locations when routes are data.
 	Shapes []*Shape
+	// Owners are the objects that the Aliases of a server with Shapes come from, in their order.
+	Owners []string
 	Owner  string // the object the server's own settings come from
 }
 

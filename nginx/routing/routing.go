@@ -101,21 +101,23 @@ func (s *splitter) server(server *nginx.Server) {
 			s.routes.Names = append(s.routes.Names, dynamic.NamePattern{Key: name.key, Host: s.named})
 		}
 		if !server.IsDefault() {
+			name.owner = server.Owner
 			group.names = append(group.names, name)
 		}
 	}
 }
 
-// name is a name of a server: its key in dynamic.Routes, and what NGINX calls it.
+// name is a name of a server: its key in dynamic.Routes, what NGINX calls it, and the object it comes from.
 type name struct {
-	key  string
-	name nginx.ServerName
+	key   string
+	name  nginx.ServerName
+	owner string
 }
 
 func names(s *nginx.Server) []name {
 	var list []name
 	if s.Name != "" {
-		list = append(list, name{s.Name, nginx.HostName(s.Name)})
+		list = append(list, name{key: s.Name, name: nginx.HostName(s.Name)})
 	}
 	for _, alias := range s.Aliases {
 		key := alias.Name
@@ -125,7 +127,7 @@ func names(s *nginx.Server) []name {
 		case strings.HasPrefix(key, "*."):
 			key = "*" + key
 		}
-		list = append(list, name{key, alias})
+		list = append(list, name{key: key, name: alias})
 	}
 	return list
 }
@@ -200,7 +202,7 @@ func (s *splitter) compose(live *nginx.Config) nginx.Config {
 			server.Name = "_"
 		}
 		for _, name := range g.names {
-			server.Aliases = append(server.Aliases, name.name)
+			server.Aliases, server.Owners = append(server.Aliases, name.name), append(server.Owners, name.owner)
 		}
 		s.memory.note(g)
 		server.Shapes = sorted(g.shapes)
