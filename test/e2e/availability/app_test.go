@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -36,9 +37,9 @@ const abrupt = `
       containers:
       - name: app`
 
-// deploy makes an app of so many pods and waits until each replica of Sluice serves it. Whatever other tests have left
+// deploy makes an app of so many pods, with further annotations of its Ingress that each end in a comma, and waits until each replica of Sluice serves it. Whatever other tests have left
 // behind is gone and made live by then, so that none of it is counted as a reload of this one.
-func deploy(t *testing.T, s *suite.Sluice, replicas int, pod string) *app {
+func deploy(t *testing.T, s *suite.Sluice, replicas int, pod string, annotations ...string) *app {
 	t.Helper()
 	waitNoIngresses(t)
 	a := &app{TB: t, sluice: s, namespace: suite.Namespace(t)}
@@ -69,7 +70,7 @@ metadata: {name: app}
 spec: {selector: {app: app}, ports: [{port: 80, targetPort: http}]}
 `, replicas, pod))
 	a.waitPods(replicas)
-	suite.Apply(t, a.namespace, fmt.Sprintf(ingress, "app", a.host, "app"))
+	suite.Apply(t, a.namespace, strings.Replace(fmt.Sprintf(ingress, "app", a.host, "app"), "{", "{"+strings.Join(annotations, ""), 1))
 	for _, replica := range s.Pods(t) {
 		a.waitServed(replica, a.host)
 	}

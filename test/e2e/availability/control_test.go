@@ -84,8 +84,8 @@ func TestAnotherReplicaWritesStatusWithinTwentySecondsAfterTheLeaderWasKilled(t 
 	traffic.stop().wantOnlyLosses(ended, noticed)
 }
 
-// waitUnlisted waits until a Service no longer lists an address. Whoever balances load hears of it when this test does,
-// give or take what it returns on top.
+// waitUnlisted waits until a Service no longer lists an address, and returns when everybody who balances load has to know:
+// kube-proxy takes up to a second by default (--iptables-min-sync-period), and is not alone on a busy machine.
 func waitUnlisted(t *testing.T, s *suite.Sluice, address string) time.Time {
 	t.Helper()
 	only := metav1.ListOptions{LabelSelector: discoveryv1.LabelServiceName + "=" + s.Controller()}
@@ -103,7 +103,7 @@ func waitUnlisted(t *testing.T, s *suite.Sluice, address string) time.Time {
 		}
 		return nil
 	})
-	return time.Now().Add(100 * time.Millisecond)
+	return time.Now().Add(2 * time.Second)
 }
 
 // waitLeader waits until another replica than one leads.
