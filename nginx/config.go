@@ -162,6 +162,9 @@ const (
 	GRPC
 	// GRPCS is gRPC over TLS.
 	GRPCS
+
+	// Protocols is how many there are.
+	Protocols = iota
 )
 
 // Block is the name of the Upstream that serves a backend over the protocol. NGINX keeps idle connections by

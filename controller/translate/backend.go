@@ -24,8 +24,8 @@ type backend struct {
 	service       string
 	port          string // as the Ingress has it, number or name
 	data          dynamic.Backend
-	used          map[nginx.Protocol]bool // what locations speak to it
-	isAlternative bool                    // to the backend of a location
+	used          [nginx.Protocols]bool // what locations speak to it
+	isAlternative bool                  // to the backend of a location
 	problem       *backendProblem
 }
 
@@ -56,7 +56,7 @@ func (t *translator) backend(i *ingress, ref *networkingv1.IngressServiceBackend
 func (t *translator) backendNamed(name, port string, i *ingress, ref *networkingv1.IngressServiceBackend, field, below string) *backend {
 	b := t.backends[name]
 	if b == nil {
-		b = &backend{name: name, used: map[nginx.Protocol]bool{}, service: ref.Name, port: port}
+		b = &backend{name: name, service: ref.Name, port: port}
 		t.report(i, i.useFindings)
 		t.fillOnce(b, i.Namespace, ref.Port, i.use)
 		t.backends[name] = b
@@ -94,7 +94,7 @@ func (t *translator) defaultBackend() *backend {
 		})
 		return nil
 	}
-	b := &backend{name: defaultBackendName, used: map[nginx.Protocol]bool{}, service: name.Name}
+	b := &backend{name: defaultBackendName, service: name.Name}
 	t.backends[defaultBackendName] = b
 	b.port = strconv.Itoa(int(service.Spec.Ports[0].Port))
 	t.fill(b, name.Namespace, networkingv1.ServiceBackendPort{Number: service.Spec.Ports[0].Port}, annotations.Backend{})

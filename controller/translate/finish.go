@@ -34,18 +34,26 @@ func (t *translator) finish() {
 func (t *translator) upstreams() {
 	count := 0
 	for _, b := range t.backends {
-		count += len(b.used)
+		for _, isUsed := range b.used {
+			if isUsed {
+				count++
+			}
+		}
 	}
 	idle := idleConnections(count)
 	list := &t.result.Config.Upstreams
 	for _, b := range t.backends {
-		if b.isAlternative || len(b.used) > 0 {
+		if b.isAlternative || slices.Contains(b.used[:], true) {
 			t.result.State.Backends[b.name] = b.data
 		}
 		if t.options.SharedUpstreams {
 			continue
 		}
-		for protocol := range b.used {
+		for n, isUsed := range b.used {
+			if !isUsed {
+				continue
+			}
+			protocol := nginx.Protocol(n)
 			u := &nginx.Upstream{Name: protocol.Block(b.name), Keepalive: idle}
 			if protocol == nginx.AutoHTTP {
 				u.Keepalive = 0 // an idle connection might be TLS or not

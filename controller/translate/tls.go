@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -187,7 +188,7 @@ func (t *translator) secretFor(i *ingress, name string) (secretName, field strin
 	return "", "", false
 }
 
-func secretField(n int) string { return fmt.Sprintf("spec.tls[%d].secretName", n) }
+func secretField(n int) string { return "spec.tls[" + strconv.Itoa(n) + "].secretName" }
 
 // goodPair is the pair of a Secret, or its last good one, or nil.
 func (t *translator) goodPair(name cluster.Name) *Pair {

@@ -104,14 +104,14 @@ func newTranslator(s cluster.Snapshot, o Options) *translator {
 		options:  o,
 		hosts:    make(map[string]*host, len(o.Memory.hosts.all)),
 		backends: make(map[string]*backend, len(o.Memory.backends.all)),
-		hasTLS:   map[string]bool{},
+		hasTLS:   make(map[string]bool, len(o.Memory.hosts.all)),
 		leaves:   map[string]*x509.Certificate{},
 		aliases:  map[string]bool{},
 		seen:     map[Problem]bool{},
 		result: Result{
 			State: dynamic.State{
 				Settings: o.Settings, Backends: make(map[string]dynamic.Backend, len(o.Memory.backends.all)),
-				Certificates: map[string]nginx.Certificate{}, Hosts: map[string]string{},
+				Certificates: map[string]nginx.Certificate{}, Hosts: make(map[string]string, len(o.Memory.hosts.all)),
 			},
 			Good: cluster.Fallback{Ingresses: make(map[cluster.Name]*networkingv1.Ingress, len(s.Ingresses)), Secrets: map[cluster.Name]*secret{}},
 		},
