@@ -10,7 +10,6 @@ import (
 
 	"github.com/sluice-ingress/sluice/controller/cluster"
 	"github.com/sluice-ingress/sluice/controller/translate"
-	"github.com/sluice-ingress/sluice/nginx"
 	"github.com/sluice-ingress/sluice/nginx/dynamic"
 )
 
@@ -26,11 +25,11 @@ type refusal interface {
 func (c *Controller) apply(ctx context.Context) (reloaded, retry bool) {
 	plan := c.latest.Load()
 	reloaded = plan.Files.Generation != c.live
-	live := c.liveConfig.Load()
+	what := ""
 	if reloaded {
-		c.explain(live, plan)
+		what = c.explain(plan)
 	}
-	err := c.Engine.Apply(ctx, plan.Files, kind(live, plan.Config))
+	err := c.Engine.Apply(ctx, plan.Files, what)
 	var refused refusal
 	switch {
 	case ctx.Err() != nil:
@@ -58,13 +57,15 @@ func (c *Controller) apply(ctx context.Context) (reloaded, retry bool) {
 	return reloaded, false
 }
 
-// explain tells what a reload is for.
-func (c *Controller) explain(live *nginx.Config, plan *Plan) {
-	list := causes(live, plan.Config, plan.AnnotationsPrefix)
+// explain tells what a reload is for, and returns it in one word.
+func (c *Controller) explain(plan *Plan) string {
+	live := c.liveConfig.Load()
+	what, list := kind(live, plan.Config), causes(live, plan.Config, plan.AnnotationsPrefix)
 	for _, cause := range list {
-		c.Log.Info("needs another configuration", "object", cause.Object, "field", cause.Field, "cause", kind(live, plan.Config))
+		c.Log.Info("needs another configuration", "object", cause.Object, "field", cause.Field, "cause", what)
 	}
 	c.Observer.Reloading(list)
+	return what
 }
 
 // logChanges tells what is new: Problems that were not there before, and endpoints that are live without a

@@ -71,11 +71,12 @@ func namedAnew(live, wanted nginx.Config) []string {
 	blocks := func(c nginx.Config) map[nginx.ServerName]string {
 		found := map[nginx.ServerName]string{}
 		for _, server := range c.Servers {
+			if server.Shapes == nil {
+				continue
+			}
+			settings, _ := server.Directives.Encode("") // rendering has said what is wrong
 			for _, name := range server.Aliases {
-				if server.Shapes != nil {
-					settings, _ := server.Directives.Encode("") // rendering has said what is wrong
-					found[name] = settings
-				}
+				found[name] = settings
 			}
 		}
 		return found

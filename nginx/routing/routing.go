@@ -52,20 +52,23 @@ func withoutRoutes(backends map[string]dynamic.Backend) map[string]dynamic.Backe
 type splitter struct {
 	config       nginx.Config
 	memory       *Memory
-	alternatives map[string]map[string]map[string][]dynamic.Alternative
+	alternatives map[string]alternatives // by $server_name
 	routes       dynamic.Routes
 	groups       map[string]*group
 	order        []*group
 	named        string // the host whose servers are being looked at
 }
 
-// byServer orders alternatives as servers need them: by $server_name, backend and path.
-func byServer(backends map[string]dynamic.Backend) map[string]map[string]map[string][]dynamic.Alternative {
-	all := map[string]map[string]map[string][]dynamic.Alternative{}
+// alternatives are those of a server, by backend and dynamic.RoutePath.
+type alternatives map[string]map[string][]dynamic.Alternative
+
+// byServer orders alternatives as servers need them: by $server_name.
+func byServer(backends map[string]dynamic.Backend) map[string]alternatives {
+	all := map[string]alternatives{}
 	for name, backend := range backends {
 		for server, paths := range backend.Routes {
 			if all[server] == nil {
-				all[server] = map[string]map[string][]dynamic.Alternative{}
+				all[server] = alternatives{}
 			}
 			all[server][name] = paths
 		}
@@ -133,7 +136,7 @@ func names(s *nginx.Server) []name {
 }
 
 // withAlternatives is the host with the alternatives of its routes. What is remembered stays as it is.
-func withAlternatives(p part, s *nginx.Server, more map[string]map[string][]dynamic.Alternative) *dynamic.Host {
+func withAlternatives(p part, s *nginx.Server, more alternatives) *dynamic.Host {
 	with := *p.host
 	with.Routes = slices.Clone(p.host.Routes)
 	for i, l := range s.Locations {
