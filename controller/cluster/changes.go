@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -32,6 +33,73 @@ func (s Snapshot) With(c Changes) Snapshot {
 	s.configMaps = patched(s.configMaps, c.ConfigMaps, isNil)
 	s.namespaces = patched(s.namespaces, c.Namespaces, isNil)
 	return s
+}
+
+// Since returns what makes before into s, as With takes it. Objects are compared by identity, so what a source has read again
+// counts as changed. It costs a look at each object of the kinds that may differ, and nothing for the others.
+func (s Snapshot) Since(before Snapshot) Changes {
+	return Changes{
+		Ingresses:  ingressesSince(before.Ingresses, s.Ingresses),
+		Classes:    since(before.Classes, s.Classes, isOne),
+		Services:   since(before.services, s.services, isOne),
+		Slices:     since(before.slices, s.slices, slices.Equal),
+		Secrets:    since(before.secrets, s.secrets, isOne),
+		ConfigMaps: since(before.configMaps, s.configMaps, isOne),
+		Namespaces: since(before.namespaces, s.namespaces, isOne),
+	}
+}
+
+func isOne[T any](a, b *T) bool { return a == b }
+
+func since[K comparable, V any](before, now map[K]V, same func(a, b V) bool) map[K]V {
+	if reflect.ValueOf(before).Pointer() == reflect.ValueOf(now).Pointer() {
+		return nil
+	}
+	var changes map[K]V
+	note := func(key K, v V) {
+		if changes == nil {
+			changes = map[K]V{}
+		}
+		changes[key] = v
+	}
+	for key, v := range now {
+		if old, known := before[key]; !known || !same(old, v) {
+			note(key, v)
+		}
+	}
+	for key := range before {
+		if _, stays := now[key]; !stays {
+			var gone V
+			note(key, gone)
+		}
+	}
+	return changes
+}
+
+// ingressesSince compares two lists in the order of oldestFirst.
+func ingressesSince(before, now []*networkingv1.Ingress) map[Name]*networkingv1.Ingress {
+	changes := map[Name]*networkingv1.Ingress{}
+	gone := func(ing *networkingv1.Ingress) {
+		if name := NameOf(ing); changes[name] == nil {
+			changes[name] = nil
+		}
+	}
+	for len(before)+len(now) > 0 {
+		switch {
+		case len(now) == 0 || len(before) > 0 && before[0] != now[0] && CompareAge(before[0], now[0]) < 0:
+			gone(before[0])
+			before = before[1:]
+		case len(before) > 0 && before[0] == now[0]:
+			before, now = before[1:], now[1:]
+		default:
+			changes[NameOf(now[0])] = now[0]
+			if len(before) > 0 && CompareAge(before[0], now[0]) == 0 {
+				before = before[1:] // another version of it
+			}
+			now = now[1:]
+		}
+	}
+	return changes
 }
 
 func isNil[T any](o *T) bool { return o == nil }
@@ -77,7 +145,7 @@ func mergeIngresses(sorted []*networkingv1.Ingress, changes map[Name]*networking
 	}
 	done := 0
 	for _, ing := range oldestFirst(newer) {
-		at, _ := slices.BinarySearchFunc(sorted, ing, compareAge)
+		at, _ := slices.BinarySearchFunc(sorted, ing, CompareAge)
 		keep(sorted[done:at])
 		merged, done = append(merged, ing), at
 	}
@@ -85,8 +153,8 @@ func mergeIngresses(sorted []*networkingv1.Ingress, changes map[Name]*networking
 	return slices.Clip(merged)
 }
 
-// compareAge is the order of oldestFirst.
-func compareAge(a, b *networkingv1.Ingress) int {
+// CompareAge is the order of Snapshot.Ingresses; 0 means the same name and age.
+func CompareAge(a, b *networkingv1.Ingress) int {
 	if age := a.CreationTimestamp.Compare(b.CreationTimestamp.Time); age != 0 {
 		return age
 	}

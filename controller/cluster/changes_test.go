@@ -43,6 +43,9 @@ func TestChangesEndWhereNewBegins(t *testing.T) {
 		if want := New(objects); !reflect.DeepEqual(snapshot, want) {
 			t.Fatalf("step %d: got %v\nwant %v", step, namesOf(snapshot.Ingresses), namesOf(want.Ingresses))
 		}
+		if back := before.With(snapshot.Since(before)); !reflect.DeepEqual(back, snapshot) {
+			t.Fatalf("step %d: what has changed since the Snapshot before does not lead to this one: got %v\nwant %v", step, namesOf(back.Ingresses), namesOf(snapshot.Ingresses))
+		}
 		if !slices.Equal(before.Ingresses, copied) {
 			t.Fatalf("step %d: the earlier Snapshot has changed", step)
 		}

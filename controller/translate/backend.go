@@ -3,7 +3,9 @@ package translate
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"net/netip"
+	"reflect"
 	"slices"
 	"strconv"
 
@@ -20,13 +22,26 @@ import (
 
 // backend is a port of a Service as Ingresses refer to it.
 type backend struct {
-	name          string // unique: namespaces and Services have no underscore in their names
-	service       string
-	port          string // as the Ingress has it, number or name
-	data          dynamic.Backend
-	used          [nginx.Protocols]bool // what locations speak to it
-	isAlternative bool                  // to the backend of a location
-	problem       *backendProblem
+	name string // unique: namespaces and Services have no underscore in their names
+	reference
+	users   []*use                // by groups, the oldest Ingress first
+	by      *networkingv1.Ingress // who decided how data was found
+	data    dynamic.Backend       // without alternatives
+	problem *backendProblem
+}
+
+// reference is how Ingresses refer to a backend.
+type reference struct {
+	service cluster.Name
+	port    networkingv1.ServiceBackendPort
+}
+
+// text is the port as the Ingress has it.
+func (r reference) text() string {
+	if r.port.Name != "" {
+		return r.port.Name
+	}
+	return strconv.Itoa(int(r.port.Number))
 }
 
 // backendProblem is why a backend has no endpoint. Every Ingress that refers to it is told.
@@ -39,28 +54,26 @@ type backendProblem struct {
 
 // backendName is the name of the backend that an Ingress in a namespace refers to, and the port as it is written.
 func backendName(namespace string, ref *networkingv1.IngressServiceBackend) (name, port string) {
-	port = ref.Port.Name
-	if port == "" {
-		port = strconv.Itoa(int(ref.Port.Number))
-	}
+	port = reference{port: ref.Port}.text()
 	return namespace + "_" + ref.Name + "_" + port, port
 }
 
 // backend finds or makes the backend that a field of an Ingress refers to.
 func (t *translator) backend(i *ingress, ref *networkingv1.IngressServiceBackend, field string) *backend {
-	name, port := backendName(i.Namespace, ref)
-	return t.backendNamed(name, port, i, ref, field, "")
+	name, _ := backendName(i.Namespace, ref)
+	return t.backendNamed(name, i, ref, field, "")
 }
 
-// backendNamed does so where the name is known. The oldest Ingress that refers to a Service decides how it is used.
-func (t *translator) backendNamed(name, port string, i *ingress, ref *networkingv1.IngressServiceBackend, field, below string) *backend {
+// backendNamed does so where the name is known.
+func (t *translator) backendNamed(name string, i *ingress, ref *networkingv1.IngressServiceBackend, field, below string) *backend {
 	b := t.backends[name]
 	if b == nil {
-		b = &backend{name: name, service: ref.Name, port: port}
-		t.report(i, i.useFindings)
-		t.fillOnce(b, i.Namespace, ref.Port, i.use)
-		t.backends[name] = b
+		b = &backend{name: name, reference: reference{cluster.Name{Namespace: i.Namespace, Name: ref.Name}, ref.Port}, by: i.Ingress}
+		t.fill(b, i.use)
+		t.addBackend(b)
 	}
+	t.note(b, i)
+	t.report(i, i.useFindings)
 	if b.problem != nil {
 		consequence := "; the path answers 503"
 		if i.isCanary {
@@ -74,73 +87,179 @@ func (t *translator) backendNamed(name, port string, i *ingress, ref *networking
 	return b
 }
 
+// note says that the group uses a backend. Its Ingresses come by age.
+func (t *translator) note(b *backend, by *ingress) {
+	if t.group.backends[b.name] == nil {
+		put(&t.group.backends, b.name, &use{group: t.group, backend: b, by: by})
+	}
+}
+
 const defaultBackendName = "upstream-default-backend"
+
+// makeDefaultBackend makes that of the Service that the controller's flags name.
+func (w *world) makeDefaultBackend() {
+	name := w.options.DefaultBackend
+	if name == (cluster.Name{}) {
+		return
+	}
+	service := w.snapshot.Service(name.Namespace, name.Name)
+	if service == nil || len(service.Spec.Ports) == 0 {
+		w.problem(Problem{
+			Object: Object{"Service", name.Namespace, name.Name}, Severity: cluster.Error, Reason: MissingService,
+			Message: "the default backend does not exist or has no port; what no rule takes answers 404",
+		})
+		return
+	}
+	b := &backend{name: defaultBackendName, reference: reference{name, networkingv1.ServiceBackendPort{Number: service.Spec.Ports[0].Port}}}
+	w.fill(b, annotations.Backend{})
+	w.addBackend(b)
+}
 
 // defaultBackend is the Service that the controller's flags name, or nil.
 func (t *translator) defaultBackend() *backend {
-	name := t.options.DefaultBackend
-	if name == (cluster.Name{}) {
-		return nil
-	}
-	if b := t.backends[defaultBackendName]; b != nil {
-		return b
-	}
-	object := Object{"Service", name.Namespace, name.Name}
-	service := t.snapshot.Service(name.Namespace, name.Name)
-	if service == nil || len(service.Spec.Ports) == 0 {
-		t.problem(Problem{
-			Object: object, Severity: cluster.Error, Reason: MissingService,
-			Message: "the default backend does not exist or has no port; what no rule takes answers 404",
-		})
-		return nil
-	}
-	b := &backend{name: defaultBackendName, service: name.Name}
-	t.backends[defaultBackendName] = b
-	b.port = strconv.Itoa(int(service.Spec.Ports[0].Port))
-	t.fill(b, name.Namespace, networkingv1.ServiceBackendPort{Number: service.Spec.Ports[0].Port}, annotations.Backend{})
-	if b.problem != nil {
-		t.problem(Problem{Object: object, Severity: b.problem.severity, Reason: b.problem.reason, Message: b.problem.message + "; the path answers 503"})
+	b := t.backends[defaultBackendName]
+	if b != nil {
+		t.note(b, nil)
 	}
 	return b
 }
 
-// fillOnce is fill, or takes what it found for the same objects before.
-func (t *translator) fillOnce(b *backend, namespace string, port networkingv1.ServiceBackendPort, use annotations.Backend) {
-	now := rememberedBackend{
-		service: t.snapshot.Service(namespace, b.service), slices: t.snapshot.Slices(namespace, b.service), isClusterIP: use.ClusterIP,
+// checkDefaultBackend reports what is wrong with the default backend.
+func (t *translator) checkDefaultBackend() {
+	if b := t.defaultBackend(); b != nil && b.problem != nil {
+		t.problem(Problem{
+			Object: Object{"Service", b.service.Namespace, b.service.Name}, Severity: b.problem.severity, Reason: b.problem.reason,
+			Message: b.problem.message + "; the path answers 503",
+		})
 	}
-	if before, ok := t.options.Memory.backends.get(b.name); ok && before.madeOfTheSameAs(now) {
-		b.data, b.problem = before.data, before.problem
-		return
+}
+
+func (w *world) addBackend(b *backend) {
+	w.backends[b.name] = b
+	if w.served[b.service] == nil {
+		w.served[b.service] = map[*backend]bool{}
 	}
-	t.fill(b, namespace, port, use)
-	now.data, now.problem = b.data, b.problem
-	t.options.Memory.backends.set(b.name, now)
+	w.served[b.service][b] = true
+}
+
+// backendsOf are the backends whose endpoints may be others after the changes.
+func (w *world) backendsOf(c cluster.Changes) map[*backend]bool {
+	all := map[*backend]bool{}
+	for name := range c.Services {
+		maps.Copy(all, w.served[name])
+	}
+	for name := range c.Slices {
+		maps.Copy(all, w.served[name])
+	}
+	return all
+}
+
+// refill finds the endpoints of backends again and brings them into the result. Groups of backends that have another
+// Problem than before become stale.
+func (w *world) refill(backends map[*backend]bool, stale map[*group]bool) {
+	for b := range backends {
+		if len(b.users) == 0 && b.name != defaultBackendName {
+			delete(w.backends, b.name)
+			if delete(w.served[b.service], b); len(w.served[b.service]) == 0 {
+				delete(w.served, b.service)
+			}
+			w.sum.dropBackend(b.name)
+			continue
+		}
+		before := *b
+		b.data, b.problem, b.by = dynamic.Backend{}, nil, nil
+		var how annotations.Backend
+		if len(b.users) > 0 && b.users[0].by != nil {
+			how, b.by = b.users[0].by.use, b.users[0].by.Ingress
+		}
+		w.fill(b, how)
+		if !reflect.DeepEqual(before.problem, b.problem) {
+			for _, u := range b.users {
+				stale[u.group] = true
+			}
+		}
+		if reflect.DeepEqual(before.data, b.data) {
+			b.data = before.data // who compares with what was before need not look into it
+		}
+		w.sum.setBackend(b)
+	}
+}
+
+func (b *backend) add(u *use) {
+	at, _ := slices.BinarySearchFunc(b.users, u, (*use).compare)
+	b.users = slices.Insert(b.users, at, u)
+}
+
+func (b *backend) remove(u *use) {
+	at, _ := slices.BinarySearchFunc(b.users, u, (*use).compare)
+	for b.users[at] != u {
+		at++
+	}
+	b.users = slices.Delete(b.users, at, at+1)
+}
+
+// compare puts the use by the oldest Ingress first. What is nobody's comes last.
+func (u *use) compare(other *use) int {
+	switch {
+	case u.by == nil && other.by == nil:
+		return 0
+	case u.by == nil:
+		return 1
+	case other.by == nil:
+		return -1
+	}
+	return cluster.CompareAge(u.by.Ingress, other.by.Ingress)
+}
+
+// withAlternatives is the backend's data with those that groups have for it.
+func (b *backend) withAlternatives() dynamic.Backend {
+	data := b.data
+	for _, u := range b.users {
+		for server, paths := range u.alternatives {
+			put(&data.Routes, server, paths) // servers are of one group each
+		}
+	}
+	return data
+}
+
+// protocols are those that locations speak to the backend.
+func (b *backend) protocols() (all [nginx.Protocols]bool) {
+	for _, u := range b.users {
+		for n, is := range u.protocols {
+			all[n] = all[n] || is
+		}
+	}
+	return all
+}
+
+// isUsed tells whether any location, or any backend as an alternative, uses the backend.
+func (b *backend) isUsed() bool {
+	return slices.ContainsFunc(b.users, func(u *use) bool { return u.isAlternative || slices.Contains(u.protocols[:], true) })
 }
 
 // fill finds the backend's endpoints, or says why there are none.
-func (t *translator) fill(b *backend, namespace string, port networkingv1.ServiceBackendPort, use annotations.Backend) {
-	service := t.snapshot.Service(namespace, b.service)
+func (w *world) fill(b *backend, use annotations.Backend) {
+	service := w.snapshot.Service(b.service.Namespace, b.service.Name)
 	if service == nil {
-		b.problem = &backendProblem{".name", MissingService, cluster.Error, fmt.Sprintf("Service %s/%s does not exist", namespace, b.service)}
+		b.problem = &backendProblem{".name", MissingService, cluster.Error, fmt.Sprintf("Service %s does not exist", b.service)}
 		return
 	}
 	if service.Spec.Type == corev1.ServiceTypeExternalName {
-		t.external(b, service, port)
+		w.external(b, service)
 		return
 	}
-	servicePort := findPort(service, port)
+	servicePort := findPort(service, b.port)
 	if servicePort == nil {
-		b.problem = &backendProblem{".port", MissingPort, cluster.Error, fmt.Sprintf("Service %s/%s has no port %s", namespace, b.service, b.port)}
+		b.problem = &backendProblem{".port", MissingPort, cluster.Error, fmt.Sprintf("Service %s has no port %s", b.service, b.text())}
 		return
 	}
 	if ip := service.Spec.ClusterIP; use.ClusterIP && ip != "" && ip != corev1.ClusterIPNone {
 		b.data.Endpoints = []dynamic.Endpoint{{Address: ip, Port: int(servicePort.Port)}}
 		return
 	}
-	b.data = t.endpoints(service, servicePort.Name)
+	b.data = w.endpoints(service, servicePort.Name)
 	if isEmpty(b.data) {
-		b.problem = &backendProblem{".name", NoEndpoints, cluster.Warning, fmt.Sprintf("Service %s/%s has no ready endpoint for port %s", namespace, b.service, b.port)}
+		b.problem = &backendProblem{".name", NoEndpoints, cluster.Warning, fmt.Sprintf("Service %s has no ready endpoint for port %s", b.service, b.text())}
 	}
 }
 
@@ -169,15 +288,15 @@ func findPort(s *corev1.Service, want networkingv1.ServiceBackendPort) *corev1.S
 
 // endpoints merges the slices of a Service for one of its ports, named as in the Service. Ready endpoints are used,
 // those in the best place that has any; if none is ready, those that terminate but still serve.
-func (t *translator) endpoints(s *corev1.Service, port string) dynamic.Backend {
-	all := t.snapshot.Slices(s.Namespace, s.Name)
-	places := t.places(s)
+func (w *world) endpoints(s *corev1.Service, port string) dynamic.Backend {
+	all := w.snapshot.Slices(s.Namespace, s.Name)
+	places := w.places(s)
 	for worse := range len(places) + 1 {
-		if ready := t.collect(all, port, isReady, places[worse:]); !isEmpty(ready) {
+		if ready := w.collect(all, port, isReady, places[worse:]); !isEmpty(ready) {
 			return ready
 		}
 	}
-	return t.collect(all, port, isEnding, nil)
+	return w.collect(all, port, isEnding, nil)
 }
 
 func isEmpty(b dynamic.Backend) bool { return len(b.Endpoints)+len(b.Names) == 0 }
@@ -200,12 +319,12 @@ func isEnding(c discoveryv1.EndpointConditions) bool {
 func isTrue(b *bool) bool { return b != nil && *b }
 
 // collect lists the endpoints of slices that are in a wanted condition and, by the hints of their slice, near.
-func (t *translator) collect(all []*discoveryv1.EndpointSlice, port string, wanted condition, places []place) dynamic.Backend {
+func (w *world) collect(all []*discoveryv1.EndpointSlice, port string, wanted condition, places []place) dynamic.Backend {
 	var b dynamic.Backend
 	for _, slice := range all {
 		number := slicePort(slice, port)
 		outside := slice.AddressType == discoveryv1.AddressTypeFQDN
-		if number == 0 || outside && t.options.DisableExternalName {
+		if number == 0 || outside && w.options.DisableExternalName {
 			continue
 		}
 		isNear := near(slice, places, wanted)
@@ -216,7 +335,7 @@ func (t *translator) collect(all []*discoveryv1.EndpointSlice, port string, want
 			}
 			for _, address := range e.Addresses {
 				if outside {
-					t.addOutside(&b, address, number)
+					w.addOutside(&b, address, number)
 				} else if ip, err := netip.ParseAddr(address); err == nil && ip.Zone() == "" {
 					b.Endpoints = append(b.Endpoints, dynamic.Endpoint{Address: ip.String(), Port: number})
 				}

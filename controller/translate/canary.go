@@ -109,19 +109,15 @@ func (t *translator) take(h *host, p *path, c *canary) {
 			p.text, label(c.host), p.canary.ingress.object(), p.canary.field))
 		return
 	}
-	p.canary, c.backend.isAlternative = c, true
-	routes := p.backend.data.Routes
-	if routes == nil {
-		routes = map[string]map[string][]dynamic.Alternative{}
-		p.backend.data.Routes = routes
-	}
+	p.canary, t.group.backends[c.backend.name].isAlternative = c, true
+	routes := &t.group.backends[p.backend.name].alternatives
 	hasTwin := p.exact && slices.ContainsFunc(h.paths, func(other *path) bool { return other.text == p.text && !other.exact })
 	for _, name := range h.names {
-		if routes[name] == nil {
-			routes[name] = map[string][]dynamic.Alternative{}
+		if (*routes)[name] == nil {
+			put(routes, name, map[string][]dynamic.Alternative{})
 		}
 		key := dynamic.RoutePath(p.text, hasTwin)
-		routes[name][key] = append(routes[name][key], c.rules)
+		(*routes)[name][key] = append((*routes)[name][key], c.rules)
 	}
 }
 

@@ -9,47 +9,52 @@ import (
 	"github.com/sluice-ingress/sluice/nginx"
 )
 
-// finish adds what depends on all hosts together and puts everything in order.
-func (t *translator) finish() {
-	t.result.Config.HTTP.DefaultCertificate = t.defaultCertificate()
-	t.upstreams()
-	for _, n := range t.snapshot.Notes {
-		t.problem(Problem{
+// allProblems are those of groups and those that all have in common, in order.
+func (w *world) allProblems() Problems {
+	if w.sum.problems == nil || len(w.snapshot.Notes)+len(w.snapshot.Places) > 0 {
+		w.sum.problems = w.gatherProblems()
+	}
+	return w.sum.problems
+}
+
+func (w *world) gatherProblems() Problems {
+	all := append(Problems{}, w.problems...)
+	for g := range w.sum.troubled {
+		all = append(all, g.problems...)
+	}
+	for i := range all {
+		p := &all[i]
+		place := w.snapshot.Places[p.Object.String()]
+		p.File, p.Line = place.File, place.Line
+	}
+	for _, n := range w.snapshot.Notes {
+		all = append(all, Problem{
 			Object: Object{Kind: n.Object}, Field: n.Field, Severity: n.Severity, Reason: UnreadableManifest,
 			Message: n.Message, File: n.File, Line: n.Line,
-		})
+		}.printable())
 	}
-	for i := range t.result.Problems {
-		if p := &t.result.Problems[i]; p.File == "" {
-			place := t.snapshot.Places[p.Object.String()]
-			p.File, p.Line = place.File, place.Line
-		}
-	}
-	t.result.Problems.Sort()
-	slices.SortFunc(t.result.Certificates, func(a, b CertificateUse) int { return cmp.Compare(a.Host, b.Host) })
+	all.Sort()
+	return all
 }
 
 // upstreams lists the backends that locations use, once for each protocol that is spoken to them. Alternatives need no
 // block of their own: their peers are used in the block of the location's own backend.
-func (t *translator) upstreams() {
+func (w *world) upstreams() []*nginx.Upstream {
 	count := 0
-	for _, b := range t.backends {
-		for _, isUsed := range b.used {
+	used := map[*backend][nginx.Protocols]bool{}
+	for _, b := range w.backends {
+		protocols := b.protocols()
+		for _, isUsed := range protocols {
 			if isUsed {
 				count++
 			}
 		}
+		used[b] = protocols
 	}
 	idle := idleConnections(count)
-	list := &t.result.Config.Upstreams
-	for _, b := range t.backends {
-		if b.isAlternative || slices.Contains(b.used[:], true) {
-			t.result.State.Backends[b.name] = b.data
-		}
-		if t.options.SharedUpstreams {
-			continue
-		}
-		for n, isUsed := range b.used {
+	var list []*nginx.Upstream
+	for b, protocols := range used {
+		for n, isUsed := range protocols {
 			if !isUsed {
 				continue
 			}
@@ -61,10 +66,11 @@ func (t *translator) upstreams() {
 			for _, e := range b.data.Endpoints {
 				u.Endpoints = append(u.Endpoints, net.JoinHostPort(e.Address, strconv.Itoa(e.Port)))
 			}
-			*list = append(*list, u)
+			list = append(list, u)
 		}
 	}
-	slices.SortFunc(*list, func(a, b *nginx.Upstream) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(list, func(a, b *nginx.Upstream) int { return cmp.Compare(a.Name, b.Name) })
+	return list
 }
 
 // idleConnections is how many idle connections one upstream keeps per worker. ingress-nginx keeps 320 for

@@ -67,7 +67,7 @@ func (t *translator) host(name string, by *ingress) *host {
 	return h
 }
 
-// hostsInOrder lists all hosts but the default one by name. There are no more hosts after findBackends.
+// hostsInOrder lists the group's hosts by name, but for the default one. There are no more hosts after findBackends.
 func (t *translator) hostsInOrder() []*host {
 	if t.order != nil {
 		return t.order
@@ -84,7 +84,6 @@ func (t *translator) hostsInOrder() []*host {
 // findBackends walks all rules in the order of age, so that the oldest Ingress decides how a Service is
 // used and which of two equal paths counts.
 func (t *translator) findBackends() {
-	t.host(anyHost, nil)
 	for _, i := range t.ingresses {
 		if i.isCanary {
 			t.offers(i)
@@ -120,7 +119,6 @@ type readPath struct {
 	*networkingv1.HTTPIngressPath
 	field   string // where it stands in the Ingress
 	backend string // name of the backend; "" without a Service
-	port    string // of the Service, as the Ingress has it
 }
 
 func readRules(i *networkingv1.Ingress) []readRule {
@@ -133,7 +131,7 @@ func readRules(i *networkingv1.Ingress) []readRule {
 			for p := range rule.HTTP.Paths {
 				path := readPath{HTTPIngressPath: &rule.HTTP.Paths[p], field: pathField(r, p)}
 				if path.Backend.Service != nil {
-					path.backend, path.port = backendName(i.Namespace, path.Backend.Service)
+					path.backend, _ = backendName(i.Namespace, path.Backend.Service)
 				}
 				read.paths = append(read.paths, path)
 			}
@@ -202,7 +200,7 @@ func (t *translator) path(h *host, i *ingress, p readPath) {
 		t.duplicate(entry, h.paths[at], h.name)
 		return
 	}
-	entry.backend = t.backendNamed(p.backend, p.port, i, p.Backend.Service, field, ".backend")
+	entry.backend = t.backendNamed(p.backend, i, p.Backend.Service, field, ".backend")
 	h.paths = append(h.paths, entry)
 }
 
@@ -248,7 +246,7 @@ func checkPath(text string) string {
 // defaultServer makes the server for all hosts that no rule names. An Ingress with nothing but a default
 // backend is looked at before all rules, so it takes the place of any path / without a host.
 func (t *translator) defaultServer() {
-	h := t.hosts[anyHost]
+	h := t.host(anyHost, nil)
 	root := &path{text: "/", catchAll: true}
 	for _, i := range t.ingresses {
 		if i.Spec.DefaultBackend == nil || len(i.Spec.Rules) > 0 || i.isCanary {
@@ -304,53 +302,40 @@ func (t *translator) fallback(i *ingress) *backend {
 // server makes the server block of a host, and a second one for those of its aliases that have no certificate:
 // whether a request is redirected to https depends on the name it asks for.
 func (t *translator) server(h *host) {
-	hasTLS := t.isSecure(h.name)
 	if !slices.ContainsFunc(h.paths, isPrefixRoot) {
 		h.paths = append(h.paths, &path{ingress: h.first, text: "/", backend: t.fallback(h.first)})
 	}
-	s := t.serverOnce(h.name, h, hasTLS)
-	if len(s.Aliases) == 0 {
-		t.addServer(h, s)
-		return
-	}
-	own := *s // s itself is remembered
+	own := t.newServer(h, t.isSecure(h.name))
 	var inClear []nginx.ServerName
-	own.Aliases, inClear = t.furtherNames(h, s)
-	t.addServer(h, &own)
+	if len(own.Aliases) > 0 {
+		own.Aliases, inClear = t.furtherNames(h, own)
+	}
+	t.addServer(h, own)
 	if len(inClear) > 0 {
-		other := *t.serverOnce(h.name+" in the clear", h, false)
+		other := t.newServer(h, false)
 		other.Name, other.Aliases, other.WWW = "", inClear, false
-		t.addServer(h, &other)
+		t.addServer(h, other)
 	}
 }
 
+// The places of servers among others; see placed.
+const (
+	defaultRank = iota
+	hostRank
+	redirectRank
+)
+
 func (t *translator) addServer(h *host, s *nginx.Server) {
-	t.result.Config.Servers = append(t.result.Config.Servers, s)
+	rank := hostRank
+	if h.name == anyHost {
+		rank = defaultRank
+	}
+	t.place(rank, h.name, s)
 	h.names = append(h.names, s.Names()[0].Value())
 }
 
-// serverOnce makes a server block of a host, or takes the one that was made of the same objects before.
-func (t *translator) serverOnce(key string, h *host, hasTLS bool) *nginx.Server {
-	now, known := t.options.Memory.hosts.get(key)
-	if !known || !now.isOf(h, hasTLS) {
-		now = rememberHost(h, hasTLS)
-		t.recording = &now.problems
-		now.server = t.newServer(h, hasTLS)
-		t.recording = nil
-		for _, l := range now.server.Locations {
-			if l.Upstream != "" {
-				now.backends = append(now.backends, use{l.Upstream, l.Protocol})
-			}
-		}
-		t.options.Memory.hosts.set(key, now)
-	}
-	for _, p := range now.problems {
-		t.problem(p)
-	}
-	for _, u := range now.backends {
-		t.backends[u.backend].used[u.protocol] = true
-	}
-	return now.server
+func (t *translator) place(rank int, host string, s *nginx.Server) {
+	t.group.servers = append(t.group.servers, placed{rank, host, s, t.group})
 }
 
 func (t *translator) newServer(h *host, hasTLS bool) *nginx.Server {
@@ -364,6 +349,11 @@ func (t *translator) newServer(h *host, hasTLS bool) *nginx.Server {
 		i.denied = i.denied || outcome == annotations.Deny
 	}
 	s.Locations = t.locations(h, hasTLS)
+	for _, l := range s.Locations {
+		if l.Upstream != "" {
+			t.group.backends[l.Upstream].protocols[l.Protocol] = true
+		}
+	}
 	return s
 }
 

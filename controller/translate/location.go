@@ -107,7 +107,7 @@ func (t *translator) location(p *path, m match, hasTLS bool) *nginx.Location {
 	}
 	if p.backend != nil {
 		l.Upstream = p.backend.name
-		l.Identity.Service, l.Identity.Port = p.backend.service, p.backend.port
+		l.Identity.Service, l.Identity.Port = p.backend.service.Name, p.backend.text()
 	}
 	if p.catchAll {
 		values = values.WithoutRedirects()

@@ -50,22 +50,28 @@ func (t *translator) aliasTaken(h *host, name string) {
 
 // redirectServers adds the servers that only redirect from or to the www form of another.
 func (t *translator) redirectServers() {
-	for _, s := range t.result.Config.Servers {
-		other, bare := "www."+s.Name, strings.TrimPrefix(s.Name, "www.")
-		if bare != s.Name {
-			other = bare
-		}
+	for _, p := range t.group.servers {
+		s := p.server
+		other := wwwOf(s.Name)
 		if s.WWW && !s.IsDefault() && !strings.HasPrefix(s.Name, "*") && !t.isTaken(other) {
 			t.aliases[other] = true
-			t.result.Config.Servers = append(t.result.Config.Servers, &nginx.Server{Name: other, RedirectTo: s.Name, Owner: s.Owner})
+			t.place(redirectRank, s.Name, &nginx.Server{Name: other, RedirectTo: s.Name, Owner: s.Owner})
 			t.shareCertificate(s.Name, other)
 		}
 	}
 }
 
+// wwwOf is the name with www, or without if it has that.
+func wwwOf(name string) string {
+	if bare, is := strings.CutPrefix(name, "www."); is {
+		return bare
+	}
+	return "www." + name
+}
+
 // isSecure tells whether a certificate counts as the host's own, be it the default one, under its name or a wildcard.
 func (t *translator) isSecure(name string) bool {
-	return t.hasTLS[name] || t.hasTLS[wildcardOf(name)]
+	return t.hasTLS[name] || t.secure[wildcardOf(name)] > 0
 }
 
 // wildcardOf puts * in place of the first label.
@@ -76,10 +82,10 @@ func wildcardOf(name string) string {
 
 // shareCertificate serves the certificate of a host for another name too, if it is valid for it.
 func (t *translator) shareCertificate(host, name string) bool {
-	id, ok := t.result.State.Hosts[host]
-	ok = ok && isHost(strings.TrimPrefix(name, "*.")) && covers(t.leaves[id], name)
+	id, ok := t.group.hosts[host]
+	ok = ok && isHost(strings.TrimPrefix(name, "*.")) && covers(t.group.pairs[id].Leaf, name)
 	if ok {
-		t.result.State.Hosts[name] = id
+		t.group.hosts[name] = id
 	}
 	return ok
 }

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
-	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/sluice-ingress/sluice/controller/cluster"
@@ -15,24 +14,24 @@ import (
 )
 
 // external makes the backend of an ExternalName Service.
-func (t *translator) external(b *backend, s *corev1.Service, want networkingv1.ServiceBackendPort) {
-	if t.options.DisableExternalName {
+func (w *world) external(b *backend, s *corev1.Service) {
+	if w.options.DisableExternalName {
 		b.problem = &backendProblem{".name", ExternalNameDisabled, cluster.Error,
 			fmt.Sprintf("Service %s/%s has type ExternalName, which the controller does not allow (--disable-svc-external-name)", s.Namespace, s.Name)}
 		return
 	}
-	port := int(want.Number)
-	if p := findPort(s, want); p != nil {
+	port := int(b.port.Number)
+	if p := findPort(s, b.port); p != nil {
 		port = int(p.Port)
 		if p.TargetPort.Type == intstr.Int && p.TargetPort.IntVal > 0 {
 			port = int(p.TargetPort.IntVal)
 		}
 	}
 	if port < 1 || port > 65535 {
-		b.problem = &backendProblem{".port", MissingPort, cluster.Error, fmt.Sprintf("Service %s/%s has no port %s", s.Namespace, s.Name, b.port)}
+		b.problem = &backendProblem{".port", MissingPort, cluster.Error, fmt.Sprintf("Service %s/%s has no port %s", s.Namespace, s.Name, b.text())}
 		return
 	}
-	if !t.addOutside(&b.data, s.Spec.ExternalName, port) {
+	if !w.addOutside(&b.data, s.Spec.ExternalName, port) {
 		b.problem = &backendProblem{".name", BadExternalName, cluster.Error,
 			fmt.Sprintf("Service %s/%s has an externalName that is not a DNS name, or leads to this machine or a cloud's metadata", s.Namespace, s.Name)}
 	}
@@ -41,11 +40,11 @@ func (t *translator) external(b *backend, s *corev1.Service, want networkingv1.S
 // addOutside adds a DNS name, for the workers to resolve, or an address that somebody wrote where a name belongs.
 // It adds neither what is none of both nor what is on this machine, on its link or a metadata service: no tenant may
 // reach what listens on loopback, or the credentials of the node. Workers refuse names that lead there (address.lua).
-func (t *translator) addOutside(b *dynamic.Backend, s string, port int) bool {
+func (w *world) addOutside(b *dynamic.Backend, s string, port int) bool {
 	name := strings.ToLower(s)
 	bare := strings.TrimSuffix(name, ".")
 	if ip, err := netip.ParseAddr(bare); err == nil {
-		if t.isForbidden(ip) {
+		if w.isForbidden(ip) {
 			return false
 		}
 		b.Endpoints = append(b.Endpoints, dynamic.Endpoint{Address: ip.String(), Port: port})
@@ -69,9 +68,9 @@ var metadataServices = []netip.Prefix{
 }
 
 // isForbidden is the same rule as refused in address.lua.
-func (t *translator) isForbidden(ip netip.Addr) bool {
+func (w *world) isForbidden(ip netip.Addr) bool {
 	inner := embedded(ip)
-	for _, own := range t.options.Settings.OwnAddresses {
+	for _, own := range w.options.Settings.OwnAddresses {
 		if a, err := netip.ParseAddr(own); err == nil && (a == ip || embedded(a) == inner) {
 			return true
 		}

@@ -97,6 +97,12 @@ func (ps Problems) Errors() int {
 // longest is how much of a text a Problem repeats. Events take 1024 bytes in all.
 const longest = 600
 
+// printable is the Problem with texts that fit for one line of a log.
+func (p Problem) printable() Problem {
+	p.Field, p.Message = printable(p.Field), printable(p.Message)
+	return p
+}
+
 // printable makes text that users wrote fit for one line of a log.
 func printable(s string) string {
 	isBad := func(r rune) bool { return r == utf8.RuneError || !unicode.IsPrint(r) }

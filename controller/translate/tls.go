@@ -10,6 +10,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -35,14 +36,27 @@ type pairResult struct {
 	err  error
 }
 
-// pairOf checks the pair of a TLS Secret. Checking one costs more than all else that is done with it.
-func (t *translator) pairOf(s *secret) (*Pair, error) {
-	r, known := t.options.Memory.pairs.get(s)
+// pairs are those of TLS Secrets that have been checked. Checking one costs more than all else that is done with it.
+type pairs map[*secret]pairResult
+
+func (all pairs) of(s *secret) (*Pair, error) {
+	r, known := all[s]
 	if !known {
 		r.pair, r.err = checkPair(s)
-		t.options.Memory.pairs.set(s, r)
+		all[s] = r
 	}
 	return r.pair, r.err
+}
+
+// forget drops those of Secrets that are neither there any more nor served on, if there are many of them.
+func (all pairs) forget(s cluster.Snapshot, good map[cluster.Name]*secret) {
+	if len(all) < 2*len(good)+16 {
+		return
+	}
+	maps.DeleteFunc(all, func(of *secret, _ pairResult) bool {
+		name := cluster.NameOf(of)
+		return of != good[name] && of != s.Secret(name.Namespace, name.Name)
+	})
 }
 
 // checkPair never quotes the Secret's content in an error.
@@ -116,7 +130,7 @@ func (t *translator) pair(name cluster.Name, object Object, field string) *Pair 
 	if name == t.options.DefaultSecret {
 		consequence = "the default certificate is a self-made one"
 	}
-	s := t.snapshot.Secret(name.Namespace, name.Name)
+	s := t.secret(name)
 	if s == nil {
 		t.problem(Problem{
 			Object: object, Field: field, Severity: cluster.Error, Reason: MissingSecret,
@@ -124,14 +138,14 @@ func (t *translator) pair(name cluster.Name, object Object, field string) *Pair 
 		})
 		return nil
 	}
-	pair, err := t.pairOf(s)
+	pair, err := t.pairs.of(s)
 	if err == nil {
-		t.result.Good.Secrets[name] = s
+		put(&t.group.secrets, name, s)
 		return pair
 	}
 	if good := t.snapshot.Fallback.Secrets[name]; good != nil {
-		if pair, _ = t.pairOf(good); pair != nil {
-			t.result.Good.Secrets[name] = good
+		if pair, _ = t.pairs.of(good); pair != nil {
+			put(&t.group.secrets, name, good)
 			consequence = "its last good version is served"
 		}
 	}
@@ -192,11 +206,11 @@ func secretField(n int) string { return "spec.tls[" + strconv.Itoa(n) + "].secre
 
 // goodPair is the pair of a Secret, or its last good one, or nil.
 func (t *translator) goodPair(name cluster.Name) *Pair {
-	for _, s := range []*secret{t.snapshot.Secret(name.Namespace, name.Name), t.snapshot.Fallback.Secrets[name]} {
+	for _, s := range []*secret{t.secret(name), t.snapshot.Fallback.Secrets[name]} {
 		if s == nil {
 			return nil // one that was deleted shall not be served on
 		}
-		if pair, err := t.pairOf(s); err == nil {
+		if pair, err := t.pairs.of(s); err == nil {
 			return pair
 		}
 	}
@@ -236,10 +250,10 @@ func (t *translator) use(host string, i *ingress, name cluster.Name, field strin
 			Message: fmt.Sprintf("the certificate of Secret %s expired on %s; it is served all the same", name, pair.Leaf.NotAfter.UTC().Format(time.DateOnly)),
 		})
 	}
-	t.leaves[pair.ID] = pair.Leaf
-	t.result.State.Certificates[pair.ID] = pair.Certificate
-	t.result.State.Hosts[host] = pair.ID
-	t.result.Certificates = append(t.result.Certificates, CertificateUse{host, name, pair.Leaf.NotAfter})
+	t.expires(pair.Leaf.NotAfter)
+	put(&t.group.pairs, pair.ID, pair)
+	put(&t.group.hosts, host, pair.ID)
+	t.group.uses = append(t.group.uses, CertificateUse{host, name, pair.Leaf.NotAfter})
 }
 
 // covers tells whether a certificate is valid for a host, which may be a wildcard. Certificates without

@@ -16,21 +16,21 @@ type place func(hints *discoveryv1.EndpointHints) (named, ours bool)
 // The Service says so in its annotation service.kubernetes.io/topology-mode, or in spec.trafficDistribution, of which
 // ingress-nginx 1.15.1 knows only the value PreferClose. Kubernetes 1.34 calls that PreferSameZone as well, and has
 // PreferSameNode besides.
-func (t *translator) places(s *corev1.Service) []place {
+func (w *world) places(s *corev1.Service) []place {
 	var list []place
 	distribution := ""
 	if s.Spec.TrafficDistribution != nil {
 		distribution = *s.Spec.TrafficDistribution
 	}
 	byNode := distribution == corev1.ServiceTrafficDistributionPreferSameNode
-	if node := t.options.Node; byNode && node != "" {
+	if node := w.options.Node; byNode && node != "" {
 		list = append(list, onNode(node))
 	}
 	byZone := byNode ||
 		distribution == corev1.ServiceTrafficDistributionPreferSameZone ||
 		distribution == corev1.ServiceTrafficDistributionPreferClose ||
 		strings.EqualFold(s.Annotations[corev1.AnnotationTopologyMode], "auto")
-	if zone := t.options.Zone; byZone && zone != "" {
+	if zone := w.options.Zone; byZone && zone != "" {
 		list = append(list, inZone(zone))
 	}
 	return list

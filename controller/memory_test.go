@@ -1,0 +1,223 @@
+package controller_test
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"math/big"
+	random "math/rand/v2"
+	"reflect"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/sluice-ingress/sluice/controller"
+	"github.com/sluice-ingress/sluice/controller/cluster"
+	"github.com/sluice-ingress/sluice/nginx"
+	"github.com/sluice-ingress/sluice/test/fleet"
+)
+
+// A plan that remembers earlier ones equals one that remembers nothing.
+func TestMemoryChangesNoPlan(t *testing.T) {
+	for name, options := range modes {
+		t.Run(name, func(t *testing.T) { compareMemory(t, options) })
+	}
+}
+
+func compareMemory(t *testing.T, options func(testing.TB) controller.Options) {
+	r := random.New(random.NewPCG(1, 2))
+	o, lists := options(t), fleet.Lists(12, 8080, "10.0.0.1", "10.0.0.2")
+	o.Translate.ConfigMap = cluster.Name{Namespace: "n", Name: "c"}
+	o.Translate.DefaultBackend = cluster.Name{Namespace: "team-0", Name: "svc-0-1"}
+	for _, ingress := range lists.Ingresses {
+		secret := tlsSecrets()[r.IntN(2)].DeepCopy()
+		secret.Namespace, secret.Name = ingress.Namespace, "a"
+		lists.Secrets = append(lists.Secrets, secret)
+		ingress.Spec.TLS = []networkingv1.IngressTLS{{SecretName: "a"}}
+	}
+	var good cluster.Fallback
+	for step := range 400 {
+		for range 1 + r.IntN(3) {
+			change(r, &lists)
+		}
+		remembering, fresh := o, options(t)
+		fresh.Translate.ConfigMap, fresh.Translate.DefaultBackend = o.Translate.ConfigMap, o.Translate.DefaultBackend
+		snapshot := cluster.New(lists)
+		snapshot.Fallback, snapshot.Now = good, noon.Add(time.Duration(step)*time.Minute)
+		got, err := remembering.Plan(snapshot)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, err := fresh.Plan(snapshot)
+		if err != nil {
+			t.Fatal(err)
+		}
+		good = got.Good
+		for _, rest := range [][2]any{{got.Good, want.Good}, {got.Claimed, want.Claimed}, {got.Ingresses, want.Ingresses}, {got.Certificates, want.Certificates}} {
+			if !reflect.DeepEqual(rest[0], rest[1]) {
+				t.Fatalf("step %d: the plans differ:\n%v\n%v", step, rest[0], rest[1])
+			}
+		}
+		// In dynamic mode a configuration may have shapes that only former routes need.
+		if o.Routing == controller.Compiled && !reflect.DeepEqual(got.Files, want.Files) || !reflect.DeepEqual(got.Dynamic, want.Dynamic) || !reflect.DeepEqual(got.Problems, want.Problems) {
+			t.Fatalf("step %d: the plans differ:\n%v\n%v", step, got.Problems, want.Problems)
+		}
+	}
+}
+
+var noon = time.Date(2030, 1, 1, 12, 0, 0, 0, time.UTC)
+
+// tlsSecrets are certificates for all hosts of a fleet, one of which expires while a test goes on, and Secrets that have none.
+var tlsSecrets = sync.OnceValue(func() []*corev1.Secret {
+	secret := func(chain, key []byte) *corev1.Secret {
+		return &corev1.Secret{Data: map[string][]byte{corev1.TLSCertKey: chain, corev1.TLSPrivateKeyKey: key}}
+	}
+	soon, soonKey := certificate(noon.Add(200*time.Minute), "*.example.com")
+	late, lateKey := certificate(noon.Add(time.Hour*24*365), "*.example.com", "host-1.example.com")
+	return []*corev1.Secret{secret(soon, soonKey), secret(late, lateKey), secret(late, lateKey), secret(soon, lateKey), secret(nil, nil)}
+})
+
+func certificate(notAfter time.Time, names ...string) (chain, key []byte) {
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		panic(err)
+	}
+	template := x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: notAfter.AddDate(-1, 0, 0), NotAfter: notAfter, DNSNames: names}
+	der, err := x509.CreateCertificate(rand.Reader, &template, &template, private.Public(), private)
+	if err != nil {
+		panic(err)
+	}
+	text, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		panic(err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: text})
+}
+
+// change replaces one object of the lists by another version, as a source does: objects are never changed.
+func change(r *random.Rand, l *cluster.Lists) {
+	i := r.IntN(len(l.Ingresses))
+	pick := func(words ...string) string { return words[r.IntN(len(words))] }
+	switch min(r.IntN(12), 10) {
+	case 0:
+		ingress := l.Ingresses[i].DeepCopy()
+		key := pick("rewrite-target", "app-root", "server-alias", "permanent-redirect", "denylist-source-range", "from-to-www-redirect", "service-upstream", "canary", "canary")
+		ingress.Annotations = map[string]string{
+			"nginx.ingress.kubernetes.io/" + key: pick("/x", "true", "true", "bad value", "host-3.example.com", "a.host-3.example.com,b.example.com", "10.0.0.0/8"),
+		}
+		l.Ingresses[i] = ingress
+	case 1: // share a host with another
+		ingress := l.Ingresses[i].DeepCopy()
+		if len(ingress.Spec.Rules) == 0 {
+			break
+		}
+		ingress.Spec.Rules[0].Host = fleet.Host(r.IntN(24))
+		l.Ingresses[i] = ingress
+	case 2:
+		s := r.IntN(len(l.Slices))
+		old := l.Slices[s]
+		l.Slices[s] = fleet.Slice(old.Namespace, old.Labels["kubernetes.io/service-name"], 8080, fmt.Sprintf("10.1.0.%d", r.IntN(200)))
+	case 3: // a Service loses its port
+		s := r.IntN(len(l.Services))
+		service := l.Services[s].DeepCopy()
+		service.Spec.Ports[0].Port = int32(80 + r.IntN(2))
+		l.Services[s] = service
+	case 4:
+		if r.IntN(4) > 0 {
+			break
+		}
+		l.ConfigMaps = []*corev1.ConfigMap{{
+			ObjectMeta: metav1.ObjectMeta{Namespace: "n", Name: "c"},
+			Data:       map[string]string{"proxy-read-timeout": fmt.Sprint(r.IntN(3) + 60), "nonsense": "x"},
+		}}
+	case 6: // a certificate, perhaps for a wildcard
+		ingress := l.Ingresses[i].DeepCopy()
+		if len(ingress.Spec.Rules) == 0 {
+			break
+		}
+		ingress.Spec.TLS = []networkingv1.IngressTLS{{SecretName: pick("a", "b")}}[:r.IntN(2)]
+		if r.IntN(2) == 0 {
+			ingress.Spec.TLS = append(ingress.Spec.TLS, networkingv1.IngressTLS{Hosts: []string{ingress.Spec.Rules[0].Host}, SecretName: pick("a", "b", "none")})
+		}
+		if r.IntN(3) == 0 {
+			ingress.Spec.Rules[0].Host = pick("*.example.com", "*.example.com", "*.host-3.example.com", "www.host-3.example.com", "")
+		}
+		l.Ingresses[i] = ingress
+	case 7: // a Secret
+		all := tlsSecrets()
+		secret := all[r.IntN(len(all))].DeepCopy()
+		secret.Namespace, secret.Name = l.Ingresses[i].Namespace, pick("a", "b")
+		l.Secrets = slices.DeleteFunc(l.Secrets, func(s *corev1.Secret) bool { return cluster.NameOf(s) == cluster.NameOf(secret) })
+		if r.IntN(4) > 0 {
+			l.Secrets = append(l.Secrets, secret)
+		}
+	case 8: // an Ingress goes, or comes with a name like another's
+		if r.IntN(2) == 0 && len(l.Ingresses) > 8 {
+			l.Ingresses = slices.Delete(l.Ingresses, i, i+1)
+			break
+		}
+		ingress := l.Ingresses[i].DeepCopy()
+		ingress.Name = fmt.Sprint("new-", r.IntN(4))
+		ingress.CreationTimestamp = metav1.NewTime(noon.Add(time.Duration(r.IntN(60)) * time.Minute))
+		l.Ingresses = slices.DeleteFunc(l.Ingresses, func(other *networkingv1.Ingress) bool { return cluster.NameOf(other) == cluster.NameOf(ingress) })
+		l.Ingresses = append(l.Ingresses, ingress)
+	case 9: // only a default backend
+		ingress := l.Ingresses[i].DeepCopy()
+		ingress.Spec.DefaultBackend = &networkingv1.IngressBackend{Service: &networkingv1.IngressServiceBackend{
+			Name: pick("svc-0-1", "svc-1-1", "none"), Port: networkingv1.ServiceBackendPort{Number: 80},
+		}}
+		if r.IntN(2) == 0 {
+			ingress.Spec.Rules = nil
+		}
+		if len(ingress.Spec.Rules) > 0 || r.IntN(4) == 0 && len(l.Ingresses) > 8 {
+			l.Ingresses[i] = ingress
+		}
+	case 10: // a Service has another address; an older Ingress does or does not want it to be used
+		for s := range l.Services {
+			service := l.Services[s].DeepCopy()
+			if service.Namespace == l.Ingresses[i].Namespace {
+				service.Spec.ClusterIP = "10.96.0.1"
+				l.Services[s] = service
+			}
+		}
+		ingress := l.Ingresses[i].DeepCopy()
+		ingress.Annotations = map[string]string{"nginx.ingress.kubernetes.io/service-upstream": pick("true", "false")}
+		l.Ingresses[i] = ingress
+	case 5:
+		ingress := l.Ingresses[i].DeepCopy()
+		if len(ingress.Spec.Rules) == 0 {
+			break
+		}
+		ingress.Spec.DefaultBackend = ingress.Spec.Rules[0].HTTP.Paths[0].Backend.DeepCopy()
+		l.Ingresses[i] = ingress
+	}
+}
+
+// A wildcard host with a certificate makes hosts below it redirect to https, though no Ingress of theirs has changed.
+func TestHostFollowsItsWildcard(t *testing.T) {
+	o, lists := options(t), fleet.Lists(2, 8080, "10.0.0.1")
+	lists.Ingresses[1].Spec.Rules[0].Host = "*.example.com"
+	withTLS := lists.Ingresses[1].DeepCopy()
+	withTLS.Spec.TLS = []networkingv1.IngressTLS{{}}
+	snapshot := cluster.New(lists)
+	for n, wildcard := range []*networkingv1.Ingress{lists.Ingresses[1], withTLS, lists.Ingresses[1]} {
+		snapshot = snapshot.With(cluster.Changes{Ingresses: map[cluster.Name]*networkingv1.Ingress{cluster.NameOf(wildcard): wildcard}})
+		plan, err := o.Plan(snapshot)
+		if err != nil {
+			t.Fatal(err)
+		}
+		snapshot.Fallback = plan.Good
+		at := slices.IndexFunc(plan.Config.Servers, func(s *nginx.Server) bool { return s.Name == fleet.Host(0) })
+		if redirects := plan.Config.Servers[at].Locations[0].ToHTTPS != nil; redirects != (n == 1) {
+			t.Errorf("plan %d: the host redirects: %v", n, redirects)
+		}
+	}
+}

@@ -1,0 +1,99 @@
+package translate
+
+import (
+	"github.com/sluice-ingress/sluice/annotations"
+	"github.com/sluice-ingress/sluice/controller/cluster"
+	"github.com/sluice-ingress/sluice/nginx"
+)
+
+// lookup lets annotations see the objects they refer to, and notes which.
+type lookup struct {
+	cluster.Snapshot
+	needs *map[need]bool
+}
+
+func (l lookup) ConfigMap(namespace, name string) map[string]string {
+	put(l.needs, need{"ConfigMap", cluster.Name{Namespace: namespace, Name: name}}, true)
+	if m := l.Snapshot.ConfigMap(namespace, name); m != nil {
+		return m.Data
+	}
+	return nil
+}
+
+func put[K comparable, V any](m *map[K]V, key K, v V) {
+	if *m == nil {
+		*m = map[K]V{}
+	}
+	(*m)[key] = v
+}
+
+func (w *world) problem(p Problem) { w.problems = append(w.problems, p.printable()) }
+
+// checkClasses reports what IngressClasses of ours ask for in vain.
+func (w *world) checkClasses() {
+	for _, class := range w.snapshot.Classes {
+		if class.Spec.Parameters != nil && w.options.Selection.OwnsClass(class) {
+			w.problem(Problem{
+				Object: Object{Kind: "IngressClass", Name: class.Name}, Field: "spec.parameters", Severity: cluster.Warning,
+				Reason: UnsupportedParameters, Message: "classes have no parameters here, so these have no effect",
+			})
+		}
+	}
+}
+
+// readConfigMap reads the controller's ConfigMap.
+func (w *world) readConfigMap() {
+	name := w.options.ConfigMap
+	var data map[string]string
+	if name != (cluster.Name{}) {
+		w.needs[need{"ConfigMap", name}] = true
+		object := w.snapshot.ConfigMap(name.Namespace, name.Name)
+		if object == nil {
+			w.problem(Problem{
+				Object: Object{"ConfigMap", name.Namespace, name.Name}, Severity: cluster.Warning, Reason: MissingConfigMap,
+				Message: "the controller's ConfigMap does not exist; defaults are used",
+			})
+		} else {
+			data = object.Data
+		}
+	}
+	var findings []annotations.Finding
+	w.defaults, findings = annotations.Defaults(data, lookup{w.snapshot, &w.needs})
+	http := &w.http
+	findings = append(findings, annotations.HTTP(w.defaults, http)...)
+	http.Headers = annotations.BackendHeaders()
+	shared, more := w.sharedBody()
+	http.Shared, findings = shared, append(findings, more...)
+	http.MaxBody = w.plain.MaxBody
+	w.inherited = http.Shared.Groups()
+	for _, f := range findings {
+		w.problem(Problem{
+			Object: Object{"ConfigMap", name.Namespace, name.Name}, Field: "data." + f.Key, Severity: severity(f),
+			Reason: f.Reason, Message: f.Message,
+		})
+	}
+}
+
+// sharedBody is the body of a location without any annotation, for each module that speaks to backends, and what is
+// wrong with the ConfigMap's part in it.
+func (w *world) sharedBody() (nginx.Directives, []annotations.Finding) {
+	var all nginx.Directives
+	var findings []annotations.Finding
+	have := map[string]bool{}
+	for _, p := range []nginx.Protocol{nginx.HTTP1, nginx.GRPC} {
+		l := &nginx.Location{Protocol: p}
+		findings = append(findings, annotations.Plain(w.defaults, l)...)
+		w.plain = *l
+		names := map[string]bool{}
+		for _, d := range l.Body {
+			if !have[d.Name] {
+				all = append(all, d)
+			}
+			names[d.Name] = true
+		}
+		for name := range names {
+			have[name] = true
+		}
+	}
+	return all, findings
+}

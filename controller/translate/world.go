@@ -1,0 +1,227 @@
+package translate
+
+import (
+	"maps"
+	"reflect"
+	"slices"
+	"time"
+
+	networkingv1 "k8s.io/api/networking/v1"
+
+	"github.com/sluice-ingress/sluice/annotations"
+	"github.com/sluice-ingress/sluice/controller/cluster"
+	"github.com/sluice-ingress/sluice/nginx"
+	"github.com/sluice-ingress/sluice/nginx/dynamic"
+)
+
+// Memory remembers from one translation to the next what came of which objects, so that the cost of a change is
+// proportional to the change. Objects are compared by identity: snapshots never change an object. What is remembered
+// never changes an answer, only how long it takes; a test compares the two.
+type Memory struct {
+	world *world
+	pairs pairs
+}
+
+// NewMemory returns an empty memory.
+func NewMemory() *Memory { return &Memory{pairs: pairs{}} }
+
+// world is what a snapshot means, and what of it comes from where.
+//
+// Ingresses that have a name in common, such as a host, are a group. A group is translated without a look at others. So
+// a change leads to the groups that have to be translated again: those of Ingresses that have changed, those that have
+// looked at an object that has, and those with a backend that has another Problem now. Endpoints alone lead to none.
+type world struct {
+	snapshot cluster.Snapshot
+	options  Options
+	pairs    pairs
+
+	// What all Ingresses have in common.
+	defaults  annotations.Values
+	http      nginx.HTTP
+	inherited map[string]string // directives that locations need not repeat
+	plain     nginx.Location    // a location without any annotation
+	problems  []Problem         // of the ConfigMap and of IngressClasses
+	needs     map[need]bool     // of the ConfigMap
+
+	members  map[cluster.Name]*member
+	groups   map[string]*group                  // by each of their names
+	lookers  map[need]map[*group]bool           // who has looked at an object
+	secure   map[string]int                     // how many Ingresses give a wildcard host a certificate of its own
+	backends map[string]*backend                // by name
+	served   map[cluster.Name]map[*backend]bool // backends by Service
+	expiry   time.Time                          // of the next certificate that expires; zero for never
+
+	sum sum // of what groups and Ingresses contribute
+}
+
+// need is an object that has been looked at, whether it was there or not.
+type need struct {
+	kind string
+	name cluster.Name
+}
+
+// remembered is the world of an earlier translation with what has changed since, or a new one.
+func (m *Memory) remembered(s cluster.Snapshot, o Options) (*world, cluster.Changes) {
+	o.Memory = nil
+	if w := m.world; w != nil && w.sum.isGood(s.Fallback) && reflect.DeepEqual(w.options, o) && !w.expired(s.Now) {
+		if changes := s.Since(w.snapshot); w.canFollow(changes) {
+			return w, changes
+		}
+	}
+	m.world = newWorld(s, o, m.pairs)
+	return m.world, s.Since(cluster.Snapshot{})
+}
+
+func newWorld(s cluster.Snapshot, o Options, p pairs) *world {
+	w := &world{
+		snapshot: s, options: o, pairs: p, needs: map[need]bool{}, members: map[cluster.Name]*member{}, groups: map[string]*group{},
+		lookers: map[need]map[*group]bool{}, secure: map[string]int{}, backends: map[string]*backend{},
+		served: map[cluster.Name]map[*backend]bool{}, sum: newSum(),
+	}
+	w.readConfigMap()
+	w.checkClasses()
+	w.makeDefaultBackend()
+	return w
+}
+
+// canFollow tells whether the changes leave alone what all Ingresses depend on.
+func (w *world) canFollow(c cluster.Changes) bool {
+	_, isDefaultBackend := c.Services[w.options.DefaultBackend]
+	return len(c.Classes)+len(c.Namespaces) == 0 && !isDefaultBackend &&
+		!slices.ContainsFunc(needsIn(c), func(n need) bool { return w.needs[n] })
+}
+
+// expired tells whether a certificate has expired since the last translation. That is a Problem that no object tells of.
+func (w *world) expired(now time.Time) bool { return !w.expiry.IsZero() && now.After(w.expiry) }
+
+// expires notes that a certificate will.
+func (w *world) expires(at time.Time) {
+	if now := w.snapshot.Now; at.After(now) && (w.expiry.IsZero() || at.Before(w.expiry)) {
+		w.expiry = at
+	}
+}
+
+// needsIn are the objects among the changes that Ingresses may look at by themselves.
+func needsIn(c cluster.Changes) []need {
+	var list []need
+	for name := range c.Secrets {
+		list = append(list, need{"Secret", name})
+	}
+	for name := range c.ConfigMaps {
+		list = append(list, need{"ConfigMap", name})
+	}
+	return list
+}
+
+// follow makes the world that of a later snapshot.
+func (w *world) follow(s cluster.Snapshot, c cluster.Changes) {
+	w.snapshot = s
+	stale := map[*group]bool{}
+	if w.groups[anyHost] == nil {
+		stale[&group{names: []string{anyHost}}] = true
+	}
+	read := maps.Clone(c.Ingresses)
+	for _, n := range needsIn(c) {
+		for g := range w.lookers[n] {
+			stale[g] = true
+			for _, m := range g.members {
+				if _, changed := read[m.name()]; !changed && m.needs[n] {
+					put(&read, m.name(), m.object)
+				}
+			}
+		}
+	}
+	fresh := w.replace(read, stale)
+	w.refill(w.backendsOf(c), stale)
+	for len(stale)+len(fresh) > 0 {
+		touched := w.regroup(stale, fresh)
+		stale, fresh = map[*group]bool{}, nil
+		w.refill(touched, stale)
+	}
+	w.pairs.forget(s, w.sum.secrets.all)
+}
+
+// replace takes in other versions of Ingresses, nil for none, and returns them read. The groups that their names belong to
+// become stale, and those of the former versions.
+func (w *world) replace(objects map[cluster.Name]*networkingv1.Ingress, stale map[*group]bool) []*member {
+	var fresh []*member
+	for name, object := range objects {
+		if old := w.members[name]; old != nil {
+			w.remove(old, stale)
+		}
+		if object == nil {
+			continue
+		}
+		m := w.read(object)
+		w.add(m, stale)
+		fresh = append(fresh, m)
+		for _, name := range m.names {
+			if g := w.groups[name]; g != nil {
+				stale[g] = true
+			}
+		}
+	}
+	return fresh
+}
+
+func (w *world) add(m *member, stale map[*group]bool) {
+	w.members[m.name()] = m
+	w.count(m, 1, stale)
+}
+
+// remove takes an Ingress out of everything but its group, which is stale from then on.
+func (w *world) remove(m *member, stale map[*group]bool) {
+	stale[m.group] = true
+	m.group.members = slices.DeleteFunc(m.group.members, func(other *member) bool { return other == m })
+	delete(w.members, m.name())
+	w.count(m, -1, stale)
+}
+
+func (w *world) count(m *member, by int, stale map[*group]bool) {
+	w.sum.claimed = nil
+	if m.served == nil {
+		return
+	}
+	w.sum.served += by
+	w.sum.ingresses.count(m.name(), m.served.Ingress, by)
+	for _, wildcard := range m.secures {
+		w.secure[wildcard] += by
+		if n := w.secure[wildcard]; n == 0 || n == 1 && by > 0 {
+			for name, g := range w.groups {
+				if wildcardOf(name) == wildcard {
+					stale[g] = true
+				}
+			}
+		}
+	}
+}
+
+// claimed lists the Ingresses that are meant for us, in the order of the snapshot.
+func (w *world) claimed() []*networkingv1.Ingress {
+	if w.sum.claimed == nil {
+		w.sum.claimed = make([]*networkingv1.Ingress, 0, len(w.members))
+		for _, object := range w.snapshot.Ingresses {
+			if w.members[cluster.NameOf(object)].claimed {
+				w.sum.claimed = append(w.sum.claimed, object)
+			}
+		}
+	}
+	return w.sum.claimed
+}
+
+// result is what the world comes to. Earlier results stay as they are.
+func (w *world) result() Result {
+	r := Result{
+		Config: nginx.Config{HTTP: w.http, Servers: w.sum.serverList()},
+		State: dynamic.State{
+			Settings: w.options.Settings, Backends: w.sum.backends.share(), Certificates: w.sum.certificates.share(), Hosts: w.sum.hosts.share(),
+		},
+		Good:      cluster.Fallback{Ingresses: w.sum.ingresses.share(), Secrets: w.sum.secrets.share()},
+		Ingresses: w.sum.served, Claimed: w.claimed(), Certificates: w.sum.uses(),
+	}
+	if !w.options.SharedUpstreams {
+		r.Config.Upstreams = w.upstreams()
+	}
+	r.Config.HTTP.DefaultCertificate, r.Problems = w.groups[anyHost].certificate, w.allProblems()
+	return r
+}
