@@ -15,8 +15,9 @@ type Memory struct {
 	http    nginx.HTTP
 	options Options // without Live
 
-	parts, newParts map[*nginx.Server]part
-	lists           map[string][]string // of names of shapes, by all of them
+	parts map[*nginx.Server]*part
+	turn  int                 // counts calls
+	lists map[string][]string // of names of shapes, by all of them
 
 	// Shapes that routes have needed, by group: since what is live now is, and in the time of the one before. Workers may
 	// have routes of both.
@@ -27,36 +28,48 @@ type Memory struct {
 // part is what one server becomes.
 type part struct {
 	host   *dynamic.Host
-	routes []int // indexes of host.Routes, by location
+	names  []name
+	group  string // its key
+	routes []int  // indexes of host.Routes, by location
 	shapes []*nginx.Shape
+	turn   int // the last that asked
 }
 
 // NewMemory returns an empty memory.
 func NewMemory() *Memory {
-	return &Memory{now: map[string]map[string]*nginx.Shape{}, lists: map[string][]string{}}
+	return &Memory{
+		parts: map[*nginx.Server]*part{}, lists: map[string][]string{}, now: map[string]map[string]*nginx.Shape{},
+	}
 }
 
-// begin forgets what was not asked for last time, and everything if it was made with other settings for all hosts.
+// begin forgets everything if it was made with other settings for all hosts.
 func (m *Memory) begin(http nginx.HTTP, o Options) {
-	m.parts = m.newParts
 	live := o.Live
 	o.Live = nil
 	if m.options != o || !reflect.DeepEqual(m.http, http) {
-		m.http, m.options, m.parts, m.lists = http, o, nil, map[string][]string{}
+		m.http, m.options, m.parts, m.lists = http, o, map[*nginx.Server]*part{}, map[string][]string{}
 	}
-	m.newParts = make(map[*nginx.Server]part, len(m.parts))
+	m.turn++
 	if m.live != live {
 		m.live, m.earlier, m.now = live, m.now, map[string]map[string]*nginx.Shape{}
 	}
 }
 
-func (m *Memory) part(s *nginx.Server) part {
-	p, known := m.parts[s]
-	if !known {
+// end forgets servers that are no more, once they are as many as those that are.
+func (m *Memory) end(servers int) {
+	if len(m.parts) > 2*servers {
+		maps.DeleteFunc(m.parts, func(_ *nginx.Server, p *part) bool { return p.turn != m.turn })
+	}
+}
+
+func (m *Memory) part(s *nginx.Server) *part {
+	p := m.parts[s]
+	if p == nil {
 		p = newPart(s, m.http, m.options)
 		p.host.Shapes = m.list(p.shapes)
+		m.parts[s] = p
 	}
-	m.newParts[s] = p
+	p.turn = m.turn
 	return p
 }
 

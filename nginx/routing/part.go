@@ -23,7 +23,7 @@ type partMaker struct {
 	saysServerName bool // a template does
 }
 
-func newPart(s *nginx.Server, http nginx.HTTP, o Options) part {
+func newPart(s *nginx.Server, http nginx.HTTP, o Options) *part {
 	m := partMaker{http: http, port: o.TLSPort, group: groupKey(s.Directives), shapes: map[string]*nginx.Shape{}}
 	if s.RedirectTo != "" {
 		m.host.All = m.jump(http.RedirectCode, s.RedirectTarget(), nil)
@@ -50,7 +50,7 @@ func newPart(s *nginx.Server, http nginx.HTTP, o Options) part {
 	if m.saysServerName || slices.ContainsFunc(sorted(m.shapes), func(shape *nginx.Shape) bool { return shape.Uses(serverName) }) {
 		m.host.ServerName = s.Names()[0].Value()
 	}
-	return part{&m.host, routes, sorted(m.shapes)}
+	return &part{host: &m.host, names: names(s), group: m.group, routes: routes, shapes: sorted(m.shapes)}
 }
 
 // add returns the index of a route. Both locations of a Prefix path are one.

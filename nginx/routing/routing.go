@@ -28,10 +28,11 @@ func Split(c nginx.Config, state dynamic.State, o Options, m *Memory) (nginx.Con
 	m.begin(c.HTTP, o)
 	s := splitter{config: c, memory: m, alternatives: byServer(state.Backends), groups: map[string]*group{}}
 	s.routes.Hosts = make(map[string]*dynamic.Host, len(c.Servers))
-	s.group(nil) // the default server is always there, and first
+	s.group("", nil) // the default server is always there, and first
 	for _, server := range c.Servers {
 		s.server(server)
 	}
+	m.end(len(c.Servers))
 	s.nameMore()
 	state.Routes = s.routes
 	if len(s.alternatives) > 0 {
@@ -83,15 +84,15 @@ func (s *splitter) server(server *nginx.Server) {
 	}
 	part := s.memory.part(server)
 	host := part.host
-	if more := s.alternatives[server.Names()[0].Value()]; more != nil {
-		host = withAlternatives(part, server, more)
+	if len(s.alternatives) > 0 {
+		if more := s.alternatives[server.Names()[0].Value()]; more != nil {
+			host = withAlternatives(part, server, more)
+		}
 	}
-	group := s.group(server.Directives)
-	for _, shape := range part.shapes {
-		group.shapes[shape.Name] = shape
-	}
+	group := s.group(part.group, server.Directives)
+	group.need(part)
 	first := ""
-	for _, name := range names(server) {
+	for _, name := range part.names {
 		if s.routes.Hosts[name.key] != nil {
 			continue // as with NGINX, the first of two equal expressions counts
 		}
@@ -103,8 +104,7 @@ func (s *splitter) server(server *nginx.Server) {
 		if strings.HasPrefix(name.key, "~") {
 			s.routes.Names = append(s.routes.Names, dynamic.NamePattern{Key: name.key, Host: s.named})
 		}
-		if !server.IsDefault() {
-			name.owner = server.Owner
+		if group != s.order[0] {
 			group.names = append(group.names, name)
 		}
 	}
@@ -120,7 +120,7 @@ type name struct {
 func names(s *nginx.Server) []name {
 	var list []name
 	if s.Name != "" {
-		list = append(list, name{key: s.Name, name: nginx.HostName(s.Name)})
+		list = append(list, name{s.Name, nginx.HostName(s.Name), s.Owner})
 	}
 	for _, alias := range s.Aliases {
 		key := alias.Name
@@ -130,13 +130,13 @@ func names(s *nginx.Server) []name {
 		case strings.HasPrefix(key, "*."):
 			key = "*" + key
 		}
-		list = append(list, name{key: key, name: alias})
+		list = append(list, name{key, alias, s.Owner})
 	}
 	return list
 }
 
 // withAlternatives is the host with the alternatives of its routes. What is remembered stays as it is.
-func withAlternatives(p part, s *nginx.Server, more alternatives) *dynamic.Host {
+func withAlternatives(p *part, s *nginx.Server, more alternatives) *dynamic.Host {
 	with := *p.host
 	with.Routes = slices.Clone(p.host.Routes)
 	for i, l := range s.Locations {
@@ -149,8 +149,20 @@ func withAlternatives(p part, s *nginx.Server, more alternatives) *dynamic.Host 
 type group struct {
 	key        string // all of Directives, as text
 	directives nginx.Directives
-	names      []name
+	names      []name // but for those of the default server, which needs few; see nameMore
 	shapes     map[string]*nginx.Shape
+	needed     map[*string]bool // lists of shapes that are in shapes
+}
+
+// need adds the shapes of a part. Memory has each list of shapes only once.
+func (g *group) need(p *part) {
+	if len(p.shapes) == 0 || g.needed[&p.host.Shapes[0]] {
+		return
+	}
+	g.needed[&p.host.Shapes[0]] = true
+	for _, shape := range p.shapes {
+		g.shapes[shape.Name] = shape
+	}
 }
 
 // groupKey is the same for servers that can share a block.
@@ -162,11 +174,10 @@ func groupKey(directives nginx.Directives) string {
 	return key
 }
 
-func (s *splitter) group(directives nginx.Directives) *group {
-	key := groupKey(directives)
+func (s *splitter) group(key string, directives nginx.Directives) *group {
 	g := s.groups[key]
 	if g == nil {
-		g = &group{key: key, directives: directives, shapes: map[string]*nginx.Shape{}}
+		g = &group{key: key, directives: directives, shapes: map[string]*nginx.Shape{}, needed: map[*string]bool{}}
 		s.groups[key] = g
 		s.order = append(s.order, g)
 	}
@@ -177,6 +188,9 @@ func (s *splitter) group(directives nginx.Directives) *group {
 // settings of its own, by a wildcard or an expression.
 func (s *splitter) nameMore() {
 	plain := s.order[0]
+	if len(s.order) == 1 {
+		return
+	}
 	fits := func(name) bool { return false }
 	for _, g := range s.order[1:] {
 		for _, n := range g.names {
@@ -191,8 +205,17 @@ func (s *splitter) nameMore() {
 			}
 		}
 	}
-	plain.names = slices.DeleteFunc(plain.names, func(n name) bool { return !fits(n) })
-	slices.SortFunc(plain.names, func(a, b name) int { return cmp.Compare(a.key, b.key) })
+	for _, server := range s.config.Servers {
+		if part := s.memory.part(server); part.group == plain.key && !server.IsDefault() {
+			for _, n := range part.names {
+				if fits(n) {
+					plain.names = append(plain.names, n)
+				}
+			}
+		}
+	}
+	slices.SortStableFunc(plain.names, func(a, b name) int { return cmp.Compare(a.key, b.key) })
+	plain.names = slices.CompactFunc(plain.names, func(a, b name) bool { return a.key == b.key })
 }
 
 // compose makes the configuration.
