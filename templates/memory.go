@@ -14,9 +14,32 @@ type Memory struct {
 	options Options
 	http    nginx.HTTP
 
-	servers, newServers     map[*nginx.Server]Fragment
-	upstreams, newUpstreams map[string]rememberedUpstream
+	servers   map[*nginx.Server]Fragment
+	upstreams map[string]rememberedUpstream
+
+	last written
 }
+
+// written is what was written last. What is made of lists that have not changed since is taken from here.
+type written struct {
+	servers []*nginx.Server
+	texts   []string
+
+	upstreams    []*nginx.Upstream
+	upstreamText []byte
+	hash         []byte // of upstreams without their endpoints
+
+	main mainText // zero if something in it has changed
+}
+
+// mainText is nginx.conf.
+type mainText struct {
+	generation string
+	shapes     []string
+	text       []byte
+}
+
+func isOne[T any](a, b []T) bool { return len(a) == len(b) && len(a) > 0 && &a[0] == &b[0] }
 
 type rememberedUpstream struct {
 	keepalive  int
@@ -30,11 +53,8 @@ func NewMemory() *Memory { return &Memory{} }
 // begin forgets what the last rendering had no use for, and everything if it was made with other templates
 // or other settings for all hosts.
 func (m *Memory) begin(set *Set, o Options, http nginx.HTTP) {
-	m.servers, m.upstreams = m.newServers, m.newUpstreams
 	if m.set != set || !reflect.DeepEqual(m.options, o) || !reflect.DeepEqual(m.http, http) {
 		m.set, m.options, m.http = set, o, http
-		m.servers, m.upstreams = nil, nil
+		m.servers, m.upstreams, m.last = nil, nil, written{}
 	}
-	m.newServers = make(map[*nginx.Server]Fragment, len(m.servers))
-	m.newUpstreams = make(map[string]rememberedUpstream, len(m.upstreams))
 }

@@ -92,9 +92,7 @@ type renderer struct {
 	memory  *Memory
 	buffer  bytes.Buffer
 
-	serverTexts  []string
-	upstreamText bytes.Buffer
-	hash         []byte // of upstreams without their endpoints
+	serverTexts []string
 }
 
 // execute runs a template and returns its text.
@@ -107,17 +105,25 @@ func (r *renderer) execute(name string, data any) (string, error) {
 }
 
 func (r *renderer) servers() error {
+	m := r.memory
+	if isOne(r.config.Servers, m.last.servers) {
+		r.serverTexts = m.last.texts
+		return nil
+	}
+	known := m.servers
+	m.servers, m.last.servers, m.last.main = make(map[*nginx.Server]Fragment, len(known)), nil, mainText{}
 	for _, s := range r.config.Servers {
-		text, known := r.memory.servers[s]
-		if !known {
+		text, is := known[s]
+		if !is {
 			var err error
 			if text, err = r.server(s); err != nil {
 				return fmt.Errorf("%s: %w", s.Owner, err)
 			}
 		}
-		r.memory.newServers[s] = text
+		m.servers[s] = text
 		r.serverTexts = append(r.serverTexts, text.text)
 	}
+	m.last.servers, m.last.texts = r.config.Servers, r.serverTexts
 	return nil
 }
 
@@ -144,20 +150,30 @@ func (r *renderer) server(s *nginx.Server) (Fragment, error) {
 // upstreams writes upstreams.conf. Endpoints are in the file, so that NGINX has them when it starts
 // alone, but not in the hash: new ones reach the workers as data.
 func (r *renderer) upstreams() error {
-	hash := sha256.New()
+	m := r.memory
+	if isOne(r.config.Upstreams, m.last.upstreams) {
+		return nil
+	}
+	before := m.upstreams
+	m.upstreams, m.last.upstreams = make(map[string]rememberedUpstream, len(before)), nil
+	hash, text := sha256.New(), bytes.Buffer{}
 	for _, u := range r.config.Upstreams {
-		known := r.memory.upstreams[u.Name]
+		known := before[u.Name]
 		if known.bare == "" || known.keepalive != u.Keepalive || len(u.Settings) > 0 || !slices.Equal(known.endpoints, u.Endpoints) {
 			var err error
 			if known, err = r.upstream(u); err != nil {
 				return fmt.Errorf("upstream %s: %w", u.Name, err)
 			}
 		}
-		r.memory.newUpstreams[u.Name] = known
+		m.upstreams[u.Name] = known
 		hash.Write([]byte(known.bare))
-		r.upstreamText.WriteString(known.text)
+		text.WriteString(known.text)
 	}
-	r.hash = hash.Sum(nil)
+	sum := hash.Sum(nil)
+	if !bytes.Equal(sum, m.last.hash) {
+		m.last.main = mainText{}
+	}
+	m.last.upstreams, m.last.upstreamText, m.last.hash = r.config.Upstreams, text.Bytes(), sum
 	return nil
 }
 
@@ -175,29 +191,40 @@ func (r *renderer) upstream(u *nginx.Upstream) (rememberedUpstream, error) {
 	return made, err
 }
 
-// files puts everything together. The configuration carries its own name, the hash of all else, so that
-// workers can report which one they run.
+// files puts everything together.
 func (r *renderer) files() (nginx.Files, error) {
+	last := &r.memory.last
+	if last.main.generation == "" {
+		main, err := r.main()
+		if err != nil {
+			return nginx.Files{}, err
+		}
+		last.main = main
+	}
 	pair := r.config.HTTP.DefaultCertificate
-	view := r.mainView()
-	text, err := r.execute("nginx.tmpl", view)
-	if err != nil {
-		return nginx.Files{}, err
-	}
-	sum := sha256.New()
-	for _, piece := range []string{text, string(r.hash), pair.Chain, pair.Key.Reveal()} {
-		fmt.Fprintf(sum, "%d\n%s", len(piece), piece)
-	}
-	view.Generation = hex.EncodeToString(sum.Sum(nil)[:16])
-	if text, err = r.execute("nginx.tmpl", view); err != nil {
-		return nginx.Files{}, err
-	}
-	return nginx.Files{Generation: view.Generation, Shapes: view.Shapes, List: []nginx.File{
-		{Name: "nginx.conf", Content: []byte(text)},
-		{Name: "upstreams.conf", Content: r.upstreamText.Bytes()},
+	return nginx.Files{Generation: last.main.generation, Shapes: last.main.shapes, List: []nginx.File{
+		{Name: "nginx.conf", Content: last.main.text},
+		{Name: "upstreams.conf", Content: last.upstreamText},
 		{Name: certificateFile, Content: []byte(pair.Chain)},
 		{Name: keyFile, Content: []byte(pair.Key.Reveal()), Secret: true},
 	}}, nil
+}
+
+// main writes nginx.conf. The configuration carries its own name, the hash of all else, so that workers can report which one
+// they run.
+func (r *renderer) main() (mainText, error) {
+	view := r.mainView()
+	text, err := r.execute("nginx.tmpl", view)
+	if err != nil {
+		return mainText{}, err
+	}
+	pair, sum := r.config.HTTP.DefaultCertificate, sha256.New()
+	for _, piece := range []string{text, string(r.memory.last.hash), pair.Chain, pair.Key.Reveal()} {
+		fmt.Fprintf(sum, "%d\n%s", len(piece), piece)
+	}
+	view.Generation = hex.EncodeToString(sum.Sum(nil)[:16])
+	text, err = r.execute("nginx.tmpl", view)
+	return mainText{view.Generation, view.Shapes, []byte(text)}, err
 }
 
 const (

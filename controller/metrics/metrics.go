@@ -123,6 +123,9 @@ func (m *Metrics) Planned(p controller.Plan, took time.Duration) {
 func (m *Metrics) expire(now []translate.CertificateUse) {
 	before := m.certificates
 	m.certificates = now
+	if len(before) == len(now) && len(now) > 0 && &before[0] == &now[0] {
+		return // translations hand out the same list for as long as nothing changes
+	}
 	for len(before)+len(now) > 0 {
 		switch {
 		case len(now) == 0 || len(before) > 0 && before[0].Host < now[0].Host:

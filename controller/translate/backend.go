@@ -163,7 +163,7 @@ func (w *world) refill(backends map[*backend]bool, stale map[*group]bool) {
 			if delete(w.served[b.service], b); len(w.served[b.service]) == 0 {
 				delete(w.served, b.service)
 			}
-			w.sum.dropBackend(b.name)
+			w.sum.dropBackend(b)
 			continue
 		}
 		before := *b

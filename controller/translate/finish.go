@@ -1,9 +1,7 @@
 package translate
 
 import (
-	"cmp"
 	"net"
-	"slices"
 	"strconv"
 
 	"github.com/sluice-ingress/sluice/nginx"
@@ -40,36 +38,35 @@ func (w *world) gatherProblems() Problems {
 // upstreams lists the backends that locations use, once for each protocol that is spoken to them. Alternatives need no
 // block of their own: their peers are used in the block of the location's own backend.
 func (w *world) upstreams() []*nginx.Upstream {
-	count := 0
-	used := map[*backend][nginx.Protocols]bool{}
-	for _, b := range w.backends {
-		protocols := b.protocols()
-		for _, isUsed := range protocols {
-			if isUsed {
-				count++
-			}
+	w.sum.placeBlocks()
+	if idle := idleConnections(len(w.sum.blocks)); idle != w.sum.idle {
+		w.sum.idle = idle
+		for _, b := range w.backends {
+			w.sum.changed[b] = true
 		}
-		used[b] = protocols
+		w.sum.placeBlocks()
 	}
-	idle := idleConnections(count)
-	var list []*nginx.Upstream
-	for b, protocols := range used {
-		for n, isUsed := range protocols {
-			if !isUsed {
-				continue
-			}
-			protocol := nginx.Protocol(n)
-			u := &nginx.Upstream{Name: protocol.Block(b.name), Keepalive: idle}
-			if protocol == nginx.AutoHTTP {
-				u.Keepalive = 0 // an idle connection might be TLS or not
-			}
-			for _, e := range b.data.Endpoints {
-				u.Endpoints = append(u.Endpoints, net.JoinHostPort(e.Address, strconv.Itoa(e.Port)))
-			}
-			list = append(list, u)
+	return w.sum.upstreams
+}
+
+// blocks are the upstream blocks of a backend, each of which keeps so many idle connections.
+func (b *backend) blocks(idle int) []block {
+	var endpoints []string
+	for _, e := range b.data.Endpoints {
+		endpoints = append(endpoints, net.JoinHostPort(e.Address, strconv.Itoa(e.Port)))
+	}
+	var list []block
+	for n, isUsed := range b.protocols() {
+		if !isUsed {
+			continue
 		}
+		protocol := nginx.Protocol(n)
+		u := &nginx.Upstream{Name: protocol.Block(b.name), Keepalive: idle, Endpoints: endpoints}
+		if protocol == nginx.AutoHTTP {
+			u.Keepalive = 0 // an idle connection might be TLS or not
+		}
+		list = append(list, block{b, u})
 	}
-	slices.SortFunc(list, func(a, b *nginx.Upstream) int { return cmp.Compare(a.Name, b.Name) })
 	return list
 }
 

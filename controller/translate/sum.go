@@ -17,6 +17,10 @@ import (
 type sum struct {
 	servers      []placed // in order
 	list         []*nginx.Server
+	blocks       []block // by name
+	upstreams    []*nginx.Upstream
+	idle         int               // connections that each of them keeps
+	changed      map[*backend]bool // whose blocks have to be made again
 	backends     shared[string, dynamic.Backend]
 	hosts        counted[string, string] // certificates by host
 	certificates counted[string, nginx.Certificate]
@@ -35,7 +39,7 @@ func newSum() sum {
 	return sum{
 		backends: shared[string, dynamic.Backend]{all: map[string]dynamic.Backend{}}, hosts: newCounted[string, string](),
 		certificates: newCounted[string, nginx.Certificate](), inUse: newCounted[string, CertificateUse](),
-		ingresses: newCounted[cluster.Name, *networkingv1.Ingress](), secrets: newCounted[cluster.Name, *secret](), troubled: map[*group]bool{},
+		changed: map[*backend]bool{}, ingresses: newCounted[cluster.Name, *networkingv1.Ingress](), secrets: newCounted[cluster.Name, *secret](), troubled: map[*group]bool{},
 	}
 }
 
@@ -71,8 +75,9 @@ func (s *sum) add(g *group, by int) {
 
 // setBackend brings in what a backend is now.
 func (s *sum) setBackend(b *backend) {
+	s.changed[b] = true
 	if !b.isUsed() {
-		s.dropBackend(b.name)
+		s.dropBackend(b)
 		return
 	}
 	now := b.withAlternatives()
@@ -81,10 +86,53 @@ func (s *sum) setBackend(b *backend) {
 	}
 }
 
-func (s *sum) dropBackend(name string) {
-	if _, is := s.backends.all[name]; is {
-		delete(s.backends.own(), name)
+// dropBackend is setBackend for one that nobody uses.
+func (s *sum) dropBackend(b *backend) {
+	s.changed[b] = true
+	if _, is := s.backends.all[b.name]; is {
+		delete(s.backends.own(), b.name)
 	}
+}
+
+// block is an upstream block.
+type block struct {
+	backend  *backend
+	upstream *nginx.Upstream
+}
+
+func (b block) compare(other block) int { return cmp.Compare(b.upstream.Name, other.upstream.Name) }
+
+// placeBlocks makes the blocks of backends that have changed again.
+func (s *sum) placeBlocks() {
+	if len(s.changed) == 0 {
+		return
+	}
+	var more []block
+	for b := range s.changed {
+		more = append(more, b.blocks(s.idle)...)
+	}
+	s.blocks = merged(s.blocks, func(b block) bool { return s.changed[b.backend] }, more, block.compare)
+	clear(s.changed)
+	s.upstreams = make([]*nginx.Upstream, len(s.blocks))
+	for i, b := range s.blocks {
+		s.upstreams[i] = b.upstream
+	}
+}
+
+// merged is a sorted list with some taken out and more put in.
+func merged[T any](list []T, gone func(T) bool, more []T, compare func(a, b T) int) []T {
+	slices.SortStableFunc(more, compare)
+	out := make([]T, 0, len(list)+len(more))
+	for _, one := range list {
+		if gone(one) {
+			continue
+		}
+		for len(more) > 0 && compare(more[0], one) < 0 {
+			out, more = append(out, more[0]), more[1:]
+		}
+		out = append(out, one)
+	}
+	return append(out, more...)
 }
 
 // settle removes what nobody contributes any more.
@@ -110,18 +158,8 @@ func (p placed) compare(other placed) int {
 
 // place takes servers of groups out and puts others in.
 func (s *sum) place(gone map[*group]bool, more []placed) {
-	slices.SortStableFunc(more, placed.compare)
-	merged := make([]placed, 0, len(s.servers)+len(more))
-	for _, p := range s.servers {
-		if gone[p.group] {
-			continue
-		}
-		for len(more) > 0 && more[0].compare(p) < 0 {
-			merged, more = append(merged, more[0]), more[1:]
-		}
-		merged = append(merged, p)
-	}
-	s.servers, s.list = append(merged, more...), nil
+	s.servers = merged(s.servers, func(p placed) bool { return gone[p.group] }, more, placed.compare)
+	s.list = nil
 }
 
 func (s *sum) serverList() []*nginx.Server {

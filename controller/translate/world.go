@@ -219,7 +219,9 @@ func (w *world) result() Result {
 		Good:      cluster.Fallback{Ingresses: w.sum.ingresses.share(), Secrets: w.sum.secrets.share()},
 		Ingresses: w.sum.served, Claimed: w.claimed(), Certificates: w.sum.uses(),
 	}
-	if !w.options.SharedUpstreams {
+	if w.options.SharedUpstreams {
+		clear(w.sum.changed)
+	} else {
 		r.Config.Upstreams = w.upstreams()
 	}
 	r.Config.HTTP.DefaultCertificate, r.Problems = w.groups[anyHost].certificate, w.allProblems()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"reflect"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -261,6 +262,9 @@ func union(old, new dynamic.State) dynamic.State {
 }
 
 func merge[V any](old, new map[string]V) map[string]V {
+	if reflect.ValueOf(old).Pointer() == reflect.ValueOf(new).Pointer() {
+		return new
+	}
 	missing := 0
 	for key := range old {
 		if _, kept := new[key]; !kept {
