@@ -105,99 +105,84 @@ func certificate(notAfter time.Time, names ...string) (chain, key []byte) {
 // change replaces one object of the lists by another version, as a source does: objects are never changed.
 func change(r *random.Rand, l *cluster.Lists) {
 	i := r.IntN(len(l.Ingresses))
-	pick := func(words ...string) string { return words[r.IntN(len(words))] }
-	switch min(r.IntN(12), 10) {
-	case 0:
+	namespace := l.Ingresses[i].Namespace
+	switch r.IntN(12) {
+	case 0, 1, 2, 3, 4:
 		ingress := l.Ingresses[i].DeepCopy()
-		key := pick("rewrite-target", "app-root", "server-alias", "permanent-redirect", "denylist-source-range", "from-to-www-redirect", "service-upstream", "canary", "canary")
-		ingress.Annotations = map[string]string{
-			"nginx.ingress.kubernetes.io/" + key: pick("/x", "true", "true", "bad value", "host-3.example.com", "a.host-3.example.com,b.example.com", "10.0.0.0/8"),
-		}
+		changeIngress(r, ingress)
 		l.Ingresses[i] = ingress
-	case 1: // share a host with another
-		ingress := l.Ingresses[i].DeepCopy()
-		if len(ingress.Spec.Rules) == 0 {
-			break
-		}
-		ingress.Spec.Rules[0].Host = fleet.Host(r.IntN(24))
-		l.Ingresses[i] = ingress
-	case 2:
+	case 5:
 		s := r.IntN(len(l.Slices))
 		old := l.Slices[s]
 		l.Slices[s] = fleet.Slice(old.Namespace, old.Labels["kubernetes.io/service-name"], 8080, fmt.Sprintf("10.1.0.%d", r.IntN(200)))
-	case 3: // a Service loses its port
+	case 6: // a Service loses its port, or gets an address
 		s := r.IntN(len(l.Services))
 		service := l.Services[s].DeepCopy()
-		service.Spec.Ports[0].Port = int32(80 + r.IntN(2))
+		service.Spec.Ports[0].Port, service.Spec.ClusterIP = int32(80+r.IntN(2)), pick(r, "", "10.96.0.1")
 		l.Services[s] = service
-	case 4:
-		if r.IntN(4) > 0 {
-			break
+	case 7:
+		if r.IntN(4) == 0 {
+			l.ConfigMaps = []*corev1.ConfigMap{{
+				ObjectMeta: metav1.ObjectMeta{Namespace: "n", Name: "c"},
+				Data:       map[string]string{"proxy-read-timeout": fmt.Sprint(r.IntN(3) + 60), "nonsense": "x"},
+			}}
 		}
-		l.ConfigMaps = []*corev1.ConfigMap{{
-			ObjectMeta: metav1.ObjectMeta{Namespace: "n", Name: "c"},
-			Data:       map[string]string{"proxy-read-timeout": fmt.Sprint(r.IntN(3) + 60), "nonsense": "x"},
-		}}
-	case 6: // a certificate, perhaps for a wildcard
-		ingress := l.Ingresses[i].DeepCopy()
-		if len(ingress.Spec.Rules) == 0 {
-			break
-		}
-		ingress.Spec.TLS = []networkingv1.IngressTLS{{SecretName: pick("a", "b")}}[:r.IntN(2)]
-		if r.IntN(2) == 0 {
-			ingress.Spec.TLS = append(ingress.Spec.TLS, networkingv1.IngressTLS{Hosts: []string{ingress.Spec.Rules[0].Host}, SecretName: pick("a", "b", "none")})
-		}
-		if r.IntN(3) == 0 {
-			ingress.Spec.Rules[0].Host = pick("*.example.com", "*.example.com", "*.host-3.example.com", "www.host-3.example.com", "")
-		}
-		l.Ingresses[i] = ingress
-	case 7: // a Secret
+	case 8, 9:
 		all := tlsSecrets()
 		secret := all[r.IntN(len(all))].DeepCopy()
-		secret.Namespace, secret.Name = l.Ingresses[i].Namespace, pick("a", "b")
+		secret.Namespace, secret.Name = namespace, pick(r, "a", "b")
 		l.Secrets = slices.DeleteFunc(l.Secrets, func(s *corev1.Secret) bool { return cluster.NameOf(s) == cluster.NameOf(secret) })
 		if r.IntN(4) > 0 {
 			l.Secrets = append(l.Secrets, secret)
 		}
-	case 8: // an Ingress goes, or comes with a name like another's
-		if r.IntN(2) == 0 && len(l.Ingresses) > 8 {
-			l.Ingresses = slices.Delete(l.Ingresses, i, i+1)
-			break
-		}
+	case 10: // an Ingress comes, with much that another has
 		ingress := l.Ingresses[i].DeepCopy()
 		ingress.Name = fmt.Sprint("new-", r.IntN(4))
 		ingress.CreationTimestamp = metav1.NewTime(noon.Add(time.Duration(r.IntN(60)) * time.Minute))
 		l.Ingresses = slices.DeleteFunc(l.Ingresses, func(other *networkingv1.Ingress) bool { return cluster.NameOf(other) == cluster.NameOf(ingress) })
 		l.Ingresses = append(l.Ingresses, ingress)
-	case 9: // only a default backend
-		ingress := l.Ingresses[i].DeepCopy()
+	case 11:
+		if len(l.Ingresses) > 8 {
+			l.Ingresses = slices.Delete(l.Ingresses, i, i+1)
+		}
+	}
+}
+
+func pick(r *random.Rand, words ...string) string { return words[r.IntN(len(words))] }
+
+func changeIngress(r *random.Rand, ingress *networkingv1.Ingress) {
+	switch r.IntN(6) {
+	case 0:
+		key := pick(r, "rewrite-target", "app-root", "server-alias", "permanent-redirect", "denylist-source-range", "from-to-www-redirect", "service-upstream", "canary")
+		ingress.Annotations = map[string]string{
+			"nginx.ingress.kubernetes.io/" + key: pick(r, "/x", "true", "true", "bad value", "host-3.example.com", "a.host-3.example.com,b.example.com", "10.0.0.0/8"),
+		}
+		return
+	case 1: // nothing but a default backend, perhaps none that exists
 		ingress.Spec.DefaultBackend = &networkingv1.IngressBackend{Service: &networkingv1.IngressServiceBackend{
-			Name: pick("svc-0-1", "svc-1-1", "none"), Port: networkingv1.ServiceBackendPort{Number: 80},
+			Name: pick(r, "svc-0-1", "svc-1-1", "none"), Port: networkingv1.ServiceBackendPort{Number: 80},
 		}}
-		if r.IntN(2) == 0 {
+		if r.IntN(8) == 0 {
 			ingress.Spec.Rules = nil
 		}
-		if len(ingress.Spec.Rules) > 0 || r.IntN(4) == 0 && len(l.Ingresses) > 8 {
-			l.Ingresses[i] = ingress
+		return
+	}
+	if len(ingress.Spec.Rules) == 0 {
+		return
+	}
+	rule := &ingress.Spec.Rules[0]
+	switch r.IntN(4) {
+	case 0: // share a host with another
+		rule.Host = fleet.Host(r.IntN(24))
+	case 1:
+		rule.Host = pick(r, "*.example.com", "*.host-3.example.com", "www.host-3.example.com", "")
+	case 2: // a certificate that is chosen, or named
+		ingress.Spec.TLS = []networkingv1.IngressTLS{{SecretName: pick(r, "a", "b")}}[:r.IntN(2)]
+		if r.IntN(2) == 0 {
+			ingress.Spec.TLS = append(ingress.Spec.TLS, networkingv1.IngressTLS{Hosts: []string{rule.Host}, SecretName: pick(r, "a", "b", "none")})
 		}
-	case 10: // a Service has another address; an older Ingress does or does not want it to be used
-		for s := range l.Services {
-			service := l.Services[s].DeepCopy()
-			if service.Namespace == l.Ingresses[i].Namespace {
-				service.Spec.ClusterIP = "10.96.0.1"
-				l.Services[s] = service
-			}
-		}
-		ingress := l.Ingresses[i].DeepCopy()
-		ingress.Annotations = map[string]string{"nginx.ingress.kubernetes.io/service-upstream": pick("true", "false")}
-		l.Ingresses[i] = ingress
-	case 5:
-		ingress := l.Ingresses[i].DeepCopy()
-		if len(ingress.Spec.Rules) == 0 {
-			break
-		}
-		ingress.Spec.DefaultBackend = ingress.Spec.Rules[0].HTTP.Paths[0].Backend.DeepCopy()
-		l.Ingresses[i] = ingress
+	case 3:
+		rule.HTTP.Paths[0].Path = pick(r, "/", "/api", "/other")
 	}
 }
 

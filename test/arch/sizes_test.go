@@ -23,7 +23,9 @@ var longFunctions = exceptions{
 
 var longFiles = exceptions{}
 
-var longPackages = exceptions{}
+var longPackages = exceptions{
+	"controller/translate": "is being taken apart: how endpoints and certificates are found is to be a package each",
+}
 
 func TestFunctionsAreShort(t *testing.T) {
 	broken := map[string]string{}
