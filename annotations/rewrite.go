@@ -98,6 +98,11 @@ func prefixHeader(v Values, l *nginx.Location, groups int) error {
 // UsesRegex tells whether a path of an Ingress makes its host match by regular expressions.
 func UsesRegex(v Values, path string) bool { return useRegex.In(v) || Rewrites(v, path) }
 
+// MatchByRegex are the annotations that do nothing but make the host of an Ingress match by regular expressions.
+func MatchByRegex(prefix string) map[string]string {
+	return map[string]string{prefix + "/" + useRegex.key: "true"}
+}
+
 // Rewrites tells whether rewrite-target changes anything for the path: a target that equals it does not.
 func Rewrites(v Values, path string) bool {
 	target := rewriteTarget.In(v)

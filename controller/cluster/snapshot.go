@@ -32,9 +32,11 @@ type Snapshot struct {
 	Ingresses []*networkingv1.Ingress
 	Classes   map[string]*networkingv1.IngressClass
 
-	Fallback Fallback
-	Notes    []Note           // what the source of the objects could not read
-	Places   map[string]Place // where objects stand in manifests, by "Kind namespace/name"; see Objects.Places
+	Fallback   Fallback         // of the plan before
+	Proven     Fallback         // of the plan that NGINX runs: Ingresses and ConfigMap
+	Quarantine Quarantine       // what NGINX refused
+	Notes      []Note           // what the source of the objects could not read
+	Places     map[string]Place // where objects stand in manifests, by "Kind namespace/name"; see Objects.Places
 
 	services   map[Name]*corev1.Service
 	slices     map[Name][]*discoveryv1.EndpointSlice // by Service
@@ -47,6 +49,7 @@ type Snapshot struct {
 type Fallback struct {
 	Ingresses map[Name]*networkingv1.Ingress
 	Secrets   map[Name]*corev1.Secret
+	ConfigMap *corev1.ConfigMap // the controller's; an empty one if it did not exist, nil if it is not known
 }
 
 // Lists are the objects of a Snapshot as a source has them: in any order, each at most once.
@@ -167,4 +170,10 @@ func byService(all []*discoveryv1.EndpointSlice) map[Name][]*discoveryv1.Endpoin
 		slices.SortFunc(found, func(a, b *discoveryv1.EndpointSlice) int { return strings.Compare(a.Name, b.Name) })
 	}
 	return index
+}
+
+// Only is the snapshot with one Ingress, whether it has that or not, and nothing in quarantine.
+func (s Snapshot) Only(ingress *networkingv1.Ingress) Snapshot {
+	s.Ingresses, s.Fallback, s.Proven, s.Quarantine = []*networkingv1.Ingress{ingress}, Fallback{}, Fallback{}, Quarantine{}
+	return s
 }

@@ -31,6 +31,7 @@ type Metrics struct {
 	planSeconds prometheus.Histogram
 	problems    *prometheus.GaugeVec
 	ingresses   prometheus.Gauge
+	quarantined *prometheus.GaugeVec
 	restarts    prometheus.Counter
 	expiry      *prometheus.GaugeVec
 
@@ -63,6 +64,7 @@ func New() *Metrics {
 		planSeconds: histogram("plan_duration_seconds", "Time from a snapshot to a plan."),
 		problems:    gauges(own, "problems", "Problems of users' objects at present.", "reason", "severity"),
 		ingresses:   gauge(own, "ingresses", "Ingresses served."),
+		quarantined: gauges(own, "quarantined_objects", "Objects that NGINX refused, at present.", "kind"),
 		restarts:    counter(own, "nginx_restarts_total", "Times NGINX died and was started again."),
 		expiry:      gauges(compat, "ssl_expire_time_seconds", "When the certificate of a host expires, unix time.", "namespace", "host", "secret_name"),
 		heard:       gauges(own, "apiserver_last_contact_timestamp_seconds", "When the API server was heard last, unix time.", "kind"),
@@ -72,7 +74,7 @@ func New() *Metrics {
 	m.Registry.MustRegister(
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		m.reloads, m.causes, m.failures, m.success, m.errors, m.lastOK, m.lastOKTime, m.testSeconds, m.reloadTime, m.pushes, m.pushBytes,
-		m.pushSeconds, m.planSeconds, m.problems, m.ingresses, m.restarts, m.expiry,
+		m.pushSeconds, m.planSeconds, m.problems, m.ingresses, m.quarantined, m.restarts, m.expiry,
 		m.heard, m.unheard, m.leader,
 		prometheus.NewCounterFunc(prometheus.CounterOpts{
 			Namespace: own, Name: "events_dropped_total", Help: "Events that were not written.",
@@ -113,8 +115,15 @@ func (m *Metrics) Planned(p controller.Plan, took time.Duration) {
 	m.planSeconds.Observe(took.Seconds())
 	m.ingresses.Set(float64(p.Ingresses))
 	m.problems.Reset()
+	quarantined := map[string]float64{"Ingress": 0, "ConfigMap": 0}
 	for _, problem := range p.Problems {
 		m.problems.WithLabelValues(string(problem.Reason), problem.Severity.String()).Inc()
+		if problem.Reason == translate.RefusedByNGINX && problem.Object.Name != "" { // each has one such Problem
+			quarantined[problem.Object.Kind]++
+		}
+	}
+	for kind, n := range quarantined {
+		m.quarantined.WithLabelValues(kind).Set(n)
 	}
 	m.expire(p.Certificates)
 }

@@ -47,14 +47,14 @@ func (w *world) readConfigMap() {
 	var data map[string]string
 	if name != (cluster.Name{}) {
 		w.needs[need{"ConfigMap", name}] = true
-		object := w.snapshot.ConfigMap(name.Namespace, name.Name)
-		if object == nil {
+		w.reportConfigMap()
+		if w.configMap == nil {
 			w.problem(Problem{
 				Object: Object{"ConfigMap", name.Namespace, name.Name}, Severity: cluster.Warning, Reason: MissingConfigMap,
 				Message: "the controller's ConfigMap does not exist; defaults are used",
 			})
 		} else {
-			data = object.Data
+			data = w.configMap.Data
 		}
 	}
 	var findings []annotations.Finding

@@ -20,6 +20,7 @@ func (w *world) gatherProblems() Problems {
 	for g := range w.sum.troubled {
 		all = append(all, g.problems...)
 	}
+	all = append(all, unexplained(w.snapshot.Quarantine)...)
 	for i := range all {
 		p := &all[i]
 		place := w.snapshot.Places[p.Object.String()]

@@ -15,6 +15,7 @@ type member struct {
 	object   *networkingv1.Ingress
 	claimed  bool
 	served   *ingress // nil for one that is not
+	standsIn bool     // served has nothing but the paths, as NGINX refused the rest
 	problems []Problem
 	needs    map[need]bool
 	names    []string // that make it one group with others that have them; the first is its own
@@ -77,6 +78,10 @@ func (r reader) problem(p Problem) { r.member.problems = append(r.member.problem
 
 // accept takes an Ingress in. One that is refused is replaced by its last good version, if there is one.
 func (r reader) accept() {
+	if refusal, is := r.snapshot.Quarantine.Of(r.object); is {
+		r.acceptQuarantined(refusal)
+		return
+	}
 	verdict := r.judge(r.object)
 	message := map[annotations.Outcome]string{
 		annotations.Deny: "; its paths answer 503", annotations.Refuse: "; the Ingress is not served",
@@ -86,7 +91,7 @@ func (r reader) accept() {
 	}
 	good := r.object
 	if verdict.Outcome == annotations.Refuse {
-		if good = r.snapshot.Fallback.Ingresses[cluster.NameOf(r.object)]; good != nil {
+		if good = r.lastGood(); good != nil {
 			message = "; its last good version stays in force"
 		}
 	}
@@ -99,9 +104,14 @@ func (r reader) accept() {
 	if good == nil || verdict.Outcome == annotations.Refuse {
 		return
 	}
+	r.serve(good, verdict)
+}
+
+// serve takes in a version of the Ingress that was read.
+func (r reader) serve(version *networkingv1.Ingress, verdict annotations.Verdict) {
 	i := &ingress{
-		Ingress: good, values: verdict.Values, denied: verdict.Outcome == annotations.Deny, isCanary: annotations.IsCanary(verdict.Values),
-		rules: readRules(good),
+		Ingress: version, values: verdict.Values, denied: verdict.Outcome == annotations.Deny, isCanary: annotations.IsCanary(verdict.Values),
+		rules: readRules(version),
 	}
 	i.useFindings = annotations.ForBackend(i.values, &i.use)
 	r.member.served = i

@@ -54,6 +54,7 @@ const (
 	InvalidHost           Reason = "InvalidHost"
 	InvalidPath           Reason = "InvalidPath"
 	CannotBeWritten       Reason = "CannotBeWritten"
+	RefusedByNGINX        Reason = "RefusedByNGINX"
 	DuplicatePath         Reason = "DuplicatePath"
 	UnusedCanary          Reason = "UnusedCanary"
 	MissingSecret         Reason = "MissingSecret"

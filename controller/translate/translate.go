@@ -46,6 +46,7 @@ type Result struct {
 	Certificates []CertificateUse
 	Ingresses    int                     // how many are served
 	Claimed      []*networkingv1.Ingress // those that are not served, too
+	Kept         []*networkingv1.Ingress // last good versions that are served in place of present ones
 }
 
 // CertificateUse is a certificate that a host serves.

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 
 	"github.com/sluice-ingress/sluice/annotations"
@@ -36,6 +37,7 @@ type world struct {
 	pairs    pairs
 
 	// What all Ingresses have in common.
+	configMap *corev1.ConfigMap // the controller's, as it is in force; nil if there is none
 	defaults  annotations.Values
 	http      nginx.HTTP
 	inherited map[string]string // directives that locations need not repeat
@@ -50,6 +52,8 @@ type world struct {
 	backends map[string]*backend                // by name
 	served   map[cluster.Name]map[*backend]bool // backends by Service
 	expiry   time.Time                          // of the next certificate that expires; zero for never
+	refused  map[cluster.Name]bool              // Ingresses that are, here or by NGINX
+	kept     map[cluster.Name]*networkingv1.Ingress
 
 	sum sum // of what groups and Ingresses contribute
 }
@@ -63,7 +67,7 @@ type need struct {
 // remembered is the world of an earlier translation with what has changed since, or a new one.
 func (m *Memory) remembered(s cluster.Snapshot, o Options) (*world, cluster.Changes) {
 	o.Memory = nil
-	if w := m.world; w != nil && w.sum.isGood(s.Fallback) && reflect.DeepEqual(w.options, o) && !w.expired(s.Now) {
+	if w := m.world; w != nil && w.sum.isGood(s.Fallback) && reflect.DeepEqual(w.options, o) && !w.expired(s.Now) && w.hasConfigMapOf(s) {
 		if changes := s.Since(w.snapshot); w.canFollow(changes) {
 			return w, changes
 		}
@@ -76,7 +80,8 @@ func newWorld(s cluster.Snapshot, o Options, p pairs) *world {
 	w := &world{
 		snapshot: s, options: o, pairs: p, needs: map[need]bool{}, members: map[cluster.Name]*member{}, groups: map[string]*group{},
 		lookers: map[need]map[*group]bool{}, secure: map[string]int{}, backends: map[string]*backend{},
-		served: map[cluster.Name]map[*backend]bool{}, sum: newSum(),
+		served: map[cluster.Name]map[*backend]bool{}, sum: newSum(), configMap: configMapInForce(s, o.ConfigMap),
+		refused: map[cluster.Name]bool{}, kept: map[cluster.Name]*networkingv1.Ingress{},
 	}
 	w.readConfigMap()
 	w.checkClasses()
@@ -115,12 +120,19 @@ func needsIn(c cluster.Changes) []need {
 
 // follow makes the world that of a later snapshot.
 func (w *world) follow(s cluster.Snapshot, c cluster.Changes) {
+	read := maps.Clone(c.Ingresses)
+	for name := range w.judgedAnew(s) {
+		if m := w.members[name]; m != nil {
+			if _, changed := read[name]; !changed {
+				put(&read, name, m.object)
+			}
+		}
+	}
 	w.snapshot = s
 	stale := map[*group]bool{}
 	if w.groups[anyHost] == nil {
 		stale[&group{names: []string{anyHost}}] = true
 	}
-	read := maps.Clone(c.Ingresses)
 	for _, n := range needsIn(c) {
 		for g := range w.lookers[n] {
 			stale[g] = true
@@ -174,6 +186,7 @@ func (w *world) remove(m *member, stale map[*group]bool) {
 	stale[m.group] = true
 	m.group.members = slices.DeleteFunc(m.group.members, func(other *member) bool { return other == m })
 	delete(w.members, m.name())
+	delete(w.refused, m.name())
 	w.count(m, -1, stale)
 }
 
@@ -183,7 +196,12 @@ func (w *world) count(m *member, by int, stale map[*group]bool) {
 		return
 	}
 	w.sum.served += by
-	w.sum.ingresses.count(m.name(), m.served.Ingress, by)
+	if !m.standsIn {
+		w.sum.ingresses.count(m.name(), m.served.Ingress, by)
+	}
+	if delete(w.kept, m.name()); by > 0 && !m.standsIn && m.served.Ingress != m.object {
+		w.kept[m.name()] = m.served.Ingress
+	}
 	for _, wildcard := range m.secures {
 		w.secure[wildcard] += by
 		if n := w.secure[wildcard]; n == 0 || n == 1 && by > 0 {
@@ -216,7 +234,8 @@ func (w *world) result() Result {
 		State: dynamic.State{
 			Settings: w.options.Settings, Backends: w.sum.backends.share(), Certificates: w.sum.certificates.share(), Hosts: w.sum.hosts.share(),
 		},
-		Good:      cluster.Fallback{Ingresses: w.sum.ingresses.share(), Secrets: w.sum.secrets.share()},
+		Good:      cluster.Fallback{Ingresses: w.sum.ingresses.share(), Secrets: w.sum.secrets.share(), ConfigMap: orEmpty(w.configMap)},
+		Kept:      w.keptVersions(),
 		Ingresses: w.sum.served, Claimed: w.claimed(), Certificates: w.sum.uses(),
 	}
 	if w.options.SharedUpstreams {

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"encoding/pem"
+	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -23,8 +24,12 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
+	networkingv1 "k8s.io/api/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/sluice-ingress/sluice/controller/cluster"
 	"github.com/sluice-ingress/sluice/controller/metrics"
+	"github.com/sluice-ingress/sluice/controller/translate"
 )
 
 // TestReasonsAreDocumented compares the headings of docs/reasons.md with the constants of type Reason.
@@ -112,6 +117,7 @@ func TestReasonsHappen(t *testing.T) {
 			}
 		}
 	}
+	printed[refusedByNGINX(t)], happened[string(translate.RefusedByNGINX)] = true, true
 	if diff := cmp.Diff(reasons(t), slices.Sorted(maps.Keys(happened))); diff != "" {
 		t.Errorf("testdata does not show all reasons (-reasons +shown):\n%s", diff)
 	}
@@ -135,6 +141,21 @@ func TestReasonsHappen(t *testing.T) {
 	if t.Failed() {
 		t.Logf("printed:\n%s", strings.Join(slices.Sorted(maps.Keys(printed)), "\n"))
 	}
+}
+
+// refusedByNGINX is a Problem that only a running NGINX brings about, as sluice render would print it.
+func refusedByNGINX(t *testing.T) string {
+	t.Helper()
+	const key = "nginx.ingress.kubernetes.io/proxy-read-timeout"
+	refused := &networkingv1.Ingress{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "refused", Annotations: map[string]string{key: "7"}}}
+	snapshot := cluster.New(cluster.Lists{Ingresses: []*networkingv1.Ingress{refused}})
+	snapshot.Quarantine = cluster.NewQuarantine(cluster.RefusalOf(refused, "metadata.annotations["+key+"]", `"proxy_read_timeout" directive invalid value`))
+	result := translate.Translate(snapshot, translate.Options{Selection: cluster.Selection{WithoutClass: true}})
+	if len(result.Problems) != 1 {
+		t.Fatalf("Problems are %v", result.Problems)
+	}
+	p := result.Problems[0]
+	return fmt.Sprintf("%s: %s: %s: %s (%s)", p.Severity, p.Object, p.Field, p.Message, p.Reason)
 }
 
 // writeSecrets writes the TLS Secrets that testdata refers to: one for another host, and one that has expired.
