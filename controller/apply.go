@@ -13,17 +13,21 @@ import (
 	"github.com/sluice-ingress/sluice/nginx/dynamic"
 )
 
-// refusal is an error of Engine.Apply that means NGINX refused the configuration itself, so that trying it
-// again is useless. Owner returns the object the refused line comes from, or "".
+// refusal is an error of Engine.Apply and Engine.Test that means NGINX refused the configuration itself, so that trying it again
+// at once is useless. Verdict returns NGINX's message and the place it names: a file of the configuration, "" if there is none,
+// and a line from 1.
 type refusal interface {
 	error
-	Owner() string
+	Verdict() (message, file string, line int)
 }
 
 // apply makes the newest plan live. It returns whether NGINX was reloaded or at least asked to, and
 // whether the same plan should be tried again.
 func (c *Controller) apply(ctx context.Context) (reloaded, retry bool) {
 	plan := c.latest.Load()
+	if c.incident.isStuckAt(plan.Files.Generation) || plan.lessons < c.learned.Load().lessons {
+		return false, false // in the second case, a plan that knows better is on its way
+	}
 	reloaded = plan.Files.Generation != c.live
 	what := ""
 	if reloaded {
@@ -35,9 +39,9 @@ func (c *Controller) apply(ctx context.Context) (reloaded, retry bool) {
 	case ctx.Err() != nil:
 		return reloaded, false
 	case errors.As(err, &refused):
-		c.Log.Error("NGINX refused the configuration; the last one stays in force", "object", refused.Owner(), "error", err)
 		c.Observer.Failed("test")
-		return reloaded, false
+		c.investigate(ctx, plan, refused)
+		return false, false
 	case err != nil:
 		c.Log.Error("the configuration could not be applied; trying again", "error", err)
 		c.Observer.Failed("reload")
@@ -47,6 +51,7 @@ func (c *Controller) apply(ctx context.Context) (reloaded, retry bool) {
 		c.live = plan.Files.Generation
 		c.liveConfig.Store(&plan.Config)
 	}
+	c.accepted(plan)
 	// What only an older configuration needs can go, unless that is live because a newer plan is waiting.
 	if c.latest.Load() == plan {
 		if err := c.Engine.Settle(ctx); err != nil && ctx.Err() == nil {

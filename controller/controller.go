@@ -24,6 +24,8 @@ type Source interface {
 type Engine interface {
 	// Apply makes a configuration live and returns when every worker runs it.
 	Apply(ctx context.Context, files nginx.Files, cause string) error
+	// Test has NGINX check a configuration, and changes nothing.
+	Test(ctx context.Context, files nginx.Files) error
 	// Push makes additions and changes of the state live. It does not wait for Apply.
 	Push(ctx context.Context, state dynamic.State) error
 	// Settle removes what the last pushed state no longer has.
@@ -49,6 +51,7 @@ type Controller struct {
 	Log      *slog.Logger
 	Observer Observer
 	Pace     Pace
+	Keeper   Keeper // of what outlives the process; may be nil
 
 	latest   atomic.Pointer[Plan] // what should be live
 	good     cluster.Fallback
@@ -57,6 +60,11 @@ type Controller struct {
 	// live and liveConfig are what NGINX runs, written by the applier alone.
 	live       string
 	liveConfig atomic.Pointer[nginx.Config]
+	// learned is what applying has shown, written by the applier alone; again asks for a plan with it.
+	learned  atomic.Pointer[experience]
+	again    chan struct{}
+	incident incident // the applier's own
+	kept     Kept     // what Keeper has; the planning loop's own
 
 	busy atomic.Int64 // when the loop began what it is doing, unix nanoseconds; 0 if idle
 }
@@ -64,7 +72,8 @@ type Controller struct {
 // Run follows the source until the context ends. The planning loop pushes state itself, so that endpoints
 // never wait for a configuration; configurations are applied beside it, the newest only.
 func (c *Controller) Run(ctx context.Context) {
-	c.pending = make(chan struct{}, 1)
+	c.pending, c.again = make(chan struct{}, 1), make(chan struct{}, 1)
+	c.remember()
 	var applier sync.WaitGroup
 	applier.Go(func() { c.applyLoop(ctx) })
 	defer applier.Wait()
@@ -85,6 +94,8 @@ func (c *Controller) Run(ctx context.Context) {
 			c.plan(ctx)
 		case <-c.Replan:
 			c.plan(ctx)
+		case <-c.again:
+			c.plan(ctx)
 		}
 	}
 }
@@ -102,11 +113,12 @@ func (c *Controller) plan(ctx context.Context) {
 	c.busy.Store(start.UnixNano())
 	defer c.busy.Store(0)
 
-	snapshot := c.Source.Snapshot()
-	snapshot.Fallback = c.good
+	snapshot, learned := c.Source.Snapshot(), c.learned.Load()
+	snapshot.Fallback, snapshot.Proven, snapshot.Quarantine = c.good, learned.proven, learned.quarantine
 	options := c.Options()
-	options.Live = c.liveConfig.Load()
+	options.Live, options.Refused = c.liveConfig.Load(), learned.refused
 	plan, err := options.Plan(snapshot)
+	plan.lessons = learned.lessons
 	took := time.Since(start)
 	c.good, c.lastPlan = plan.Good, took
 	// Endpoints are known even if the configuration cannot be written.
@@ -122,8 +134,14 @@ func (c *Controller) plan(ctx context.Context) {
 	before := c.latest.Swap(&plan)
 	c.Observer.Planned(plan, took)
 	c.logChanges(before, &plan)
+	signal(c.pending)
+	c.keep(&plan)
+}
+
+// signal puts a value into a channel that holds one, unless there is one.
+func signal(to chan struct{}) {
 	select {
-	case c.pending <- struct{}{}:
+	case to <- struct{}{}:
 	default:
 	}
 }
@@ -212,10 +230,7 @@ func (c *Controller) later(ctx context.Context) bool {
 	if !wait(ctx, retryAfter) {
 		return false
 	}
-	select {
-	case c.pending <- struct{}{}:
-	default:
-	}
+	signal(c.pending)
 	return true
 }
 

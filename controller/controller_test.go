@@ -47,7 +47,9 @@ type engine struct {
 	pushed  chan dynamic.State
 	applied chan nginx.Files
 	settled chan struct{}
-	result  chan error // Apply waits for one
+	result  chan error              // Apply waits for one
+	test    func(nginx.Files) error // what NGINX says of a configuration; nil asks result in Apply, and takes all in Test
+	tests   atomic.Int32
 
 	draining atomic.Int32
 }
@@ -65,12 +67,23 @@ func (e *engine) Draining() int { return int(e.draining.Load()) }
 
 func (e *engine) Apply(ctx context.Context, f nginx.Files, _ string) error {
 	e.applied <- f
+	if e.test != nil {
+		return e.Test(ctx, f)
+	}
 	select {
 	case err := <-e.result:
 		return err
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+func (e *engine) Test(_ context.Context, f nginx.Files) error {
+	if e.test == nil {
+		return nil
+	}
+	e.tests.Add(1)
+	return e.test(f)
 }
 
 type observer struct{ failed chan string }
@@ -171,7 +184,7 @@ func TestEndpointsDoNotWaitForTemplates(t *testing.T) {
 
 type refused struct{ error }
 
-func (refused) Owner() string { return "Ingress shop/web" }
+func (r refused) Verdict() (message, file string, line int) { return r.Error(), "", 0 }
 
 func TestRefusedConfigurationIsNotTriedAgain(t *testing.T) {
 	s, e, ob := start(t, fleet.Lists(1, 80, "10.0.0.1"))

@@ -23,6 +23,7 @@ type Options struct {
 	Routing Routing
 	Routes  *routing.Memory // the same for routes; may be nil
 	Live    *nginx.Config   // what NGINX runs, as a Plan has it; shapes that are in it need no other. May be nil
+	Refused *nginx.Config   // what NGINX refused last, likewise; shapes that only it has are forgotten. May be nil
 }
 
 // Routing is how requests find the location that is meant for them.
@@ -45,9 +46,13 @@ type Plan struct {
 	Config       nginx.Config
 	Ingresses    int
 	Claimed      []*networkingv1.Ingress // those meant for us, served or not, in the order of the snapshot
+	Kept         []*networkingv1.Ingress // last good versions that are served in place of some of these
 	Snapshot     cluster.Snapshot        // what it was made for
 
 	AnnotationsPrefix string // as in Options
+
+	options Options
+	lessons int // of the experience it was made with
 }
 
 // Plan decides what to do for a snapshot. The daemon, the offline commands and every golden test call it.
@@ -56,13 +61,16 @@ func (o Options) Plan(s cluster.Snapshot) (Plan, error) {
 	o.Translate.SharedUpstreams = o.Routing == Dynamic
 	r := translate.Translate(s, o.Translate)
 	if o.Routing == Dynamic {
+		if o.Refused != nil && o.Routes != nil {
+			o.Routes.Forget(o.Refused, o.Live)
+		}
 		surroundings := routing.Options{TLSPort: o.Render.HTTPSPort, HealthPath: o.Render.Health(), Live: o.Live}
 		r.Config, r.State = routing.Split(r.Config, r.State, surroundings, o.Routes)
 	}
 	files, err := o.Templates.Render(r.Config, o.Render, o.Memory)
 	return Plan{
 		Files: files, Dynamic: r.State, Problems: r.Problems, Good: r.Good,
-		Certificates: r.Certificates, Config: r.Config, Ingresses: r.Ingresses, Claimed: r.Claimed, Snapshot: s,
-		AnnotationsPrefix: o.Translate.Prefix(),
+		Certificates: r.Certificates, Config: r.Config, Ingresses: r.Ingresses, Claimed: r.Claimed, Kept: r.Kept, Snapshot: s,
+		AnnotationsPrefix: o.Translate.Prefix(), options: o,
 	}, err
 }

@@ -8,6 +8,7 @@ type Files struct {
 	// Shapes are the names of those that the configuration has. Routes through others have to wait for another.
 	Shapes []string
 	List   []File
+	Layout Layout // of nginx.conf
 }
 
 // File is one file of a configuration.

@@ -14,10 +14,17 @@ type Memory struct {
 	options Options
 	http    nginx.HTTP
 
-	servers   map[*nginx.Server]Fragment
+	servers   map[*nginx.Server]renderedServer
 	upstreams map[string]rememberedUpstream
 
 	last written
+}
+
+// renderedServer is the text of a server, and where its locations or shapes stand in it.
+type renderedServer struct {
+	Fragment
+	lines int // with what separates it from the next
+	parts []nginx.Span
 }
 
 // written is what was written last. What is made of lists that have not changed since is taken from here.
@@ -37,6 +44,7 @@ type mainText struct {
 	generation string
 	shapes     []string
 	text       []byte
+	layout     nginx.Layout
 }
 
 func isOne[T any](a, b []T) bool { return len(a) == len(b) && len(a) > 0 && &a[0] == &b[0] }

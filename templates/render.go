@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"text/template"
 	"time"
 
@@ -111,7 +112,7 @@ func (r *renderer) servers() error {
 		return nil
 	}
 	known := m.servers
-	m.servers, m.last.servers, m.last.main = make(map[*nginx.Server]Fragment, len(known)), nil, mainText{}
+	m.servers, m.last.servers, m.last.main = make(map[*nginx.Server]renderedServer, len(known)), nil, mainText{}
 	for _, s := range r.config.Servers {
 		text, is := known[s]
 		if !is {
@@ -127,24 +128,46 @@ func (r *renderer) servers() error {
 	return nil
 }
 
-func (r *renderer) server(s *nginx.Server) (Fragment, error) {
+func (r *renderer) server(s *nginx.Server) (renderedServer, error) {
 	view := r.serverView(s)
+	var parts []string
 	for _, l := range s.Locations {
 		text, err := r.execute("location.tmpl", r.locationView(l))
 		if err != nil {
-			return Fragment{}, fmt.Errorf("%s: %w", l.Owner, err)
+			return renderedServer{}, fmt.Errorf("%s: %w", l.Owner, err)
 		}
-		view.Locations = append(view.Locations, fragment(text))
+		view.Locations, parts = append(view.Locations, fragment(text)), append(parts, text)
 	}
 	for _, shape := range s.Shapes {
 		text, err := r.execute("shape.tmpl", r.shapeView(shape))
 		if err != nil {
-			return Fragment{}, fmt.Errorf("shape %s: %w", shape.Name, err)
+			return renderedServer{}, fmt.Errorf("shape %s: %w", shape.Name, err)
 		}
-		view.Shapes = append(view.Shapes, fragment(text))
+		view.Shapes, parts = append(view.Shapes, fragment(text)), append(parts, text)
 	}
 	text, err := r.execute("server.tmpl", view)
-	return fragment(text), err
+	return renderedServer{fragment(text), strings.Count(text, "\n") + len(separator), nginx.Spans(text, parts)}, err
+}
+
+// separator stands between the texts of servers.
+const separator = "\n"
+
+// layout finds the servers in nginx.conf. A template that leaves them out has none.
+func (r *renderer) layout(text string) nginx.Layout {
+	if len(r.serverTexts) == 0 {
+		return nil
+	}
+	at := strings.Index(text, r.serverTexts[0])
+	if at < 0 {
+		return nil
+	}
+	layout, first := make(nginx.Layout, 0, len(r.serverTexts)), strings.Count(text[:at], "\n")
+	for _, s := range r.config.Servers {
+		made := r.memory.servers[s]
+		layout = append(layout, nginx.Placed{Server: s, Span: nginx.Span{First: int32(first), Lines: int32(made.lines)}, Parts: made.parts})
+		first += made.lines
+	}
+	return layout
 }
 
 // upstreams writes upstreams.conf. Endpoints are in the file, so that NGINX has them when it starts
@@ -202,7 +225,7 @@ func (r *renderer) files() (nginx.Files, error) {
 		last.main = main
 	}
 	pair := r.config.HTTP.DefaultCertificate
-	return nginx.Files{Generation: last.main.generation, Shapes: last.main.shapes, List: []nginx.File{
+	return nginx.Files{Generation: last.main.generation, Shapes: last.main.shapes, Layout: last.main.layout, List: []nginx.File{
 		{Name: "nginx.conf", Content: last.main.text},
 		{Name: "upstreams.conf", Content: last.upstreamText},
 		{Name: certificateFile, Content: []byte(pair.Chain)},
@@ -224,7 +247,7 @@ func (r *renderer) main() (mainText, error) {
 	}
 	view.Generation = hex.EncodeToString(sum.Sum(nil)[:16])
 	text, err = r.execute("nginx.tmpl", view)
-	return mainText{view.Generation, view.Shapes, []byte(text)}, err
+	return mainText{view.Generation, view.Shapes, []byte(text), r.layout(text)}, err
 }
 
 const (

@@ -49,7 +49,7 @@ func (r *renderer) mainView() mainView {
 		NamesHashBucket: bucket,
 		Headers:         append(setHeaders("proxy", http.Headers), setHeaders("grpc", http.Headers)...),
 		Shared:          http.Shared,
-		Servers:         fragment(strings.Join(r.serverTexts, "\n")),
+		Servers:         fragment(strings.Join(r.serverTexts, separator)),
 		Shapes:          shapeNames(r.config.Servers),
 	}
 }

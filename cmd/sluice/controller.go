@@ -17,6 +17,7 @@ import (
 
 	"github.com/sluice-ingress/sluice/controller"
 	"github.com/sluice-ingress/sluice/controller/customtemplates"
+	"github.com/sluice-ingress/sluice/controller/lastgood"
 	"github.com/sluice-ingress/sluice/controller/manifests"
 	"github.com/sluice-ingress/sluice/controller/metrics"
 	"github.com/sluice-ingress/sluice/controller/selfsigned"
@@ -154,6 +155,7 @@ func newDaemon(f controllerFlags, log *slog.Logger) (*daemon, error) {
 	})
 	d.loop = &controller.Controller{
 		Engine: d.engine, Log: log, Observer: measured, Replan: custom.Changes(), Pace: pace(f.syncRate),
+		Keeper: lastgood.New(f.stateDir, log),
 		Options: func() controller.Options {
 			o := options
 			o.Templates = custom.Templates()

@@ -142,6 +142,12 @@ type Route struct {
 	Shape string `json:"shape,omitempty"`
 }
 
+// LeadsTo tells whether a shape is one of those that the route can lead to.
+func (r *Route) LeadsTo(shape string) bool {
+	return r.Shape == shape || r.TooLarge == shape || r.Denied == shape || r.InClear == shape || r.Unavailable == shape ||
+		r.Slash != nil && r.Slash.Shape == shape || r.Redirect != nil && r.Redirect.Shape == shape || r.Rewrite != nil && r.Rewrite.Refused == shape
+}
+
 // Redirect is a jump, for paths in which a pattern is found.
 type Redirect struct {
 	Jump

@@ -73,6 +73,31 @@ func (m *Memory) part(s *nginx.Server) *part {
 	return p
 }
 
+// Forget drops the shapes that a configuration which NGINX refused has, and the one that is live has not: no worker can have routes
+// to them. Live may be nil.
+func (m *Memory) Forget(refused, live *nginx.Config) {
+	there := map[string]bool{}
+	if live != nil {
+		for _, server := range live.Servers {
+			for _, shape := range server.Shapes {
+				there[shape.Name] = true
+			}
+		}
+	}
+	for _, server := range refused.Servers {
+		for _, shape := range server.Shapes {
+			if there[shape.Name] {
+				continue
+			}
+			for _, groups := range []map[string]map[string]*nginx.Shape{m.now, m.earlier} {
+				for _, shapes := range groups {
+					delete(shapes, shape.Name)
+				}
+			}
+		}
+	}
+}
+
 // list is the one list of the names of these shapes.
 func (m *Memory) list(shapes []*nginx.Shape) []string {
 	names := make([]string, len(shapes))

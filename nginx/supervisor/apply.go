@@ -25,6 +25,37 @@ const settling = 3 * time.Second
 // If only what needs no reload differs (the generation is the live one), files are merely brought up to
 // date for the next start.
 func (s *Supervisor) Apply(ctx context.Context, files nginx.Files, cause string) error {
+	return s.alone(ctx, func(ctx context.Context) error {
+		err := s.apply(ctx, files, cause)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.applied = err
+		return err
+	})
+}
+
+// Test has NGINX check a configuration. Nothing else comes of it. If NGINX refuses it, the error is a *ConfigError. That of the
+// configuration that is live is checked again: it shows whether NGINX can check any.
+func (s *Supervisor) Test(ctx context.Context, files nginx.Files) error {
+	if err := checkFiles(files); err != nil {
+		return err
+	}
+	return s.alone(ctx, func(ctx context.Context) error {
+		if files.Generation != s.Status().Generation {
+			if err := os.MkdirAll(s.options.Dir, 0o755); err != nil {
+				return fmt.Errorf("make the directory of NGINX: %w", err)
+			}
+			if err := s.configurations.write(files); err != nil {
+				return err
+			}
+			defer s.configurations.remove(files.Generation)
+		}
+		return s.test(ctx, files)
+	})
+}
+
+// alone calls f when no other configuration is being applied or tested. The context given to it ends with the supervisor.
+func (s *Supervisor) alone(ctx context.Context, f func(context.Context) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(s.life, func() { cancel(errStopped) })()
@@ -35,11 +66,7 @@ func (s *Supervisor) Apply(ctx context.Context, files nginx.Files, cause string)
 	if s.life.Err() != nil {
 		return errStopped
 	}
-	err := s.apply(ctx, files, cause)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.applied = err
-	return err
+	return f(ctx)
 }
 
 func (s *Supervisor) apply(ctx context.Context, files nginx.Files, cause string) error {

@@ -37,8 +37,8 @@ func (e *ConfigError) Error() string {
 	return b.String()
 }
 
-// Owner returns the object that the refused line comes from, "" if not known.
-func (e *ConfigError) Owner() string { return e.Object }
+// Verdict returns NGINX's message and the place it names: a file of the configuration, "" if there is none, and a line from 1.
+func (e *ConfigError) Verdict() (message, file string, line int) { return e.Message, e.File, e.Line }
 
 // outputLimit is how much of a test's output is kept; the verdict is at its end.
 const outputLimit = 64 << 10
@@ -134,17 +134,17 @@ func newConfigError(line string, files nginx.Files, dir string) *ConfigError {
 	if i := strings.Index(e.Message, "-----BEGIN"); i >= 0 {
 		e.Message = e.Message[:i] + "…"
 	}
+	current := filepath.Join(filepath.Dir(dir), link)
+	for _, prefix := range []string{dir, current} {
+		prefix += string(filepath.Separator)
+		e.File = strings.TrimPrefix(e.File, prefix)
+		e.Message = strings.ReplaceAll(e.Message, prefix, "")
+	}
 	if len(e.Message) > messageLimit {
 		e.Message = strings.ToValidUTF8(e.Message[:messageLimit], "") + "…"
 	}
-	current := filepath.Join(filepath.Dir(dir), link)
-	for _, prefix := range []string{dir, current} {
-		if rest, ok := strings.CutPrefix(e.File, prefix+string(filepath.Separator)); ok {
-			e.File = rest
-		}
-	}
 	if e.File == mainFile {
-		e.Object = files.OwnerOf(e.Line)
+		e.Object = files.Layout.At(e.Line).String()
 	}
 	return e
 }

@@ -10,9 +10,8 @@ import (
 
 func TestConfigErrorNamesPlaceAndObject(t *testing.T) {
 	// The host's block goes from line 10 to line 30, the Ingress's from line 12 to line 20.
-	conf := strings.Repeat("\n", 9) + "server { server_name web.example.com;\n\nlocation / { set $namespace shop; set $ingress_name web;" +
-		strings.Repeat("\n", 8) + "}\n" + strings.Repeat("x;\n", 9) + "}\n"
-	files := nginx.Files{List: []nginx.File{{Name: "nginx.conf", Content: []byte(conf)}}}
+	host := &nginx.Server{Name: "web.example.com", Locations: []*nginx.Location{{Owner: "Ingress shop/web"}}}
+	files := nginx.Files{Layout: nginx.Layout{{Server: host, Span: nginx.Span{First: 9, Lines: 21}, Parts: []nginx.Span{{First: 2, Lines: 9}}}}}
 	const dir = "/run/sluice/conf/abc"
 	for _, c := range []struct {
 		name, output string

@@ -29,6 +29,7 @@ type daemon struct {
 	log       *logBuffer
 	ports     ports
 	ended     chan error
+	args      []string
 }
 
 type ports struct{ http, https, health int }
@@ -40,30 +41,36 @@ func startDaemon(t testing.TB, p ports, manifests map[string]string, flags ...st
 	for name, text := range manifests {
 		d.write(name, text)
 	}
-	binary := filepath.Join(repository(t), "bin/sluice")
-	if _, err := os.Stat(binary); err != nil {
-		t.Fatalf("%v; make build makes it", err)
-	}
-	args := append([]string{
+	d.args = append([]string{
 		"controller", "--manifests", d.manifests, "--state-dir", d.state, "--lua-dir", filepath.Join(repository(t), "rootfs/etc/nginx/lua"),
 		"--http-port", strconv.Itoa(p.http), "--https-port", strconv.Itoa(p.https), "--healthz-port", strconv.Itoa(p.health),
 		"--healthz-host", "127.0.0.1", "--access-log", filepath.Join(d.state, "access.log"), "--error-log", filepath.Join(d.state, "error.log"),
 		"--workers", "2",
 	}, flags...)
-	d.cmd = exec.Command(binary, args...)
+	t.Cleanup(d.stop)
+	d.start()
+	return d
+}
+
+// start starts the daemon, again if it was stopped, and returns how long it took to be ready.
+func (d *daemon) start() time.Duration {
+	d.t.Helper()
+	binary := filepath.Join(repository(d.t), "bin/sluice")
+	if _, err := os.Stat(binary); err != nil {
+		d.t.Fatalf("%v; make build makes it", err)
+	}
+	d.cmd = exec.Command(binary, d.args...)
 	d.cmd.Stdout, d.cmd.Stderr = d.log, d.log
 	if err := d.cmd.Start(); err != nil {
-		t.Fatal(err)
+		d.t.Fatal(err)
 	}
-	go func() { d.ended <- d.cmd.Wait() }()
-	t.Cleanup(d.stop)
-	d.eventually(20*time.Second, "the daemon is ready", func() error { return d.probe("/readyz") })
-	return d
+	go func(cmd *exec.Cmd) { d.ended <- cmd.Wait() }(d.cmd)
+	return d.eventually(20*time.Second, "the daemon is ready", func() error { return d.probe("/readyz") })
 }
 
 // stop ends the daemon as Ctrl-C does and checks that it leaves nothing behind.
 func (d *daemon) stop() {
-	if d.cmd.ProcessState != nil {
+	if d.cmd == nil || d.cmd.ProcessState != nil {
 		return
 	}
 	workers := processes(d.state)
@@ -262,4 +269,10 @@ func (b *logBuffer) String() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.buf.String()
+}
+
+func (b *logBuffer) clear() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.buf.Reset()
 }

@@ -127,7 +127,7 @@ func takes(t *testing.T, config map[string]string, hosts []map[string]string) {
 	culprit := "the ConfigMap"
 	if m := regexp.MustCompile(`nginx\.conf:(\d+)`).FindStringSubmatch(output); m != nil {
 		line, _ := strconv.Atoi(m[1])
-		if n, err := strconv.Atoi(strings.TrimPrefix(plan.Files.OwnerOf(line), "Ingress shop/v")); err == nil {
+		if n, err := strconv.Atoi(strings.TrimPrefix(plan.Files.Layout.At(line).String(), "Ingress shop/v")); err == nil {
 			culprit = fmt.Sprintf("%.200v", hosts[n])
 		}
 	}
