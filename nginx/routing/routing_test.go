@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -37,6 +38,10 @@ func TestShapesNameNobody(t *testing.T) {
 			through := plan.Dynamic.Routes.Through(shapes, dynamic.Routes{})
 			if diff := cmp.Diff(plan.Dynamic.Routes.Hosts, through.Hosts); diff != "" {
 				t.Errorf("%s: routes lead to shapes that are not in the configuration:\n%s", path, diff)
+			}
+			received := dynamic.State{}.With(dynamic.Full(plan.Dynamic, 1))
+			if diff := cmp.Diff(plan.Dynamic.Routes.Hosts, received.Routes.Hosts, cmpopts.EquateEmpty()); diff != "" {
+				t.Errorf("%s: who receives the routes finds that they lead elsewhere (-sent +received):\n%s", path, diff)
 			}
 			text, _ := plan.Files.Get("nginx.conf")
 			for _, i := range plan.Claimed {
