@@ -77,8 +77,15 @@ func (s *Supervisor) apply(ctx context.Context, files nginx.Files, cause string)
 	live := s.live
 	s.mu.Unlock()
 	if files.Generation == live {
+		if s.resumed { // by routes alone, nobody knows which shapes it has
+			s.resumed = false
+			if err := s.channel.permit(ctx, files.Shapes); err != nil {
+				return fmt.Errorf("send routes: %w", err)
+			}
+		}
 		return s.configurations.refresh(files)
 	}
+	s.resumed = false
 	if err := os.MkdirAll(s.options.Dir, 0o755); err != nil { // workers have temporary files in there
 		return fmt.Errorf("make the directory of NGINX: %w", err)
 	}

@@ -153,6 +153,9 @@ func (c *channel) bring(ctx context.Context, target dynamic.State) error {
 	}
 	update := c.update(target)
 	if update.Empty() {
+		if c.known && c.isUp() {
+			c.isComplete.Store(true) // what it read from the file was all
+		}
 		return nil
 	}
 	if !c.hasStarted.Load() {

@@ -18,10 +18,10 @@ import (
 
 // ConfigError is NGINX's verdict on a configuration.
 type ConfigError struct {
-	File    string // relative to the configuration's directory if in there, "" if not known
-	Line    int    // from 1, 0 if not known
-	Message string
-	Object  string // that the line comes from, "" if not known
+	File    string `json:"file,omitempty"` // relative to the configuration's directory if in there, "" if not known
+	Line    int    `json:"line,omitempty"` // from 1, 0 if not known
+	Message string `json:"message"`
+	Object  string `json:"object,omitempty"` // that the line comes from, "" if not known
 }
 
 func (e *ConfigError) Error() string {

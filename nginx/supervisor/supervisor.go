@@ -77,6 +77,8 @@ type Supervisor struct {
 	applied   error              // result of the last Apply
 	pushed    error              // result of the last Push or Settle
 
+	resumed bool // by Resume, and there was no Apply since; belongs to who is in applying
+
 	// These belong to Run's goroutine.
 	orphans []process // of dead masters, still serving
 	told    time.Time // when they were told that they will quit
