@@ -1,13 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
-	"os"
-	"runtime"
 	"strconv"
 	"strings"
 	"time"
@@ -22,7 +21,6 @@ import (
 	"github.com/sluice-ingress/sluice/controller/metrics"
 	"github.com/sluice-ingress/sluice/controller/selfsigned"
 	"github.com/sluice-ingress/sluice/nginx/routing"
-	"github.com/sluice-ingress/sluice/nginx/supervisor"
 	"github.com/sluice-ingress/sluice/templates"
 )
 
@@ -36,6 +34,7 @@ type controllerFlags struct {
 	inert       inertFlags
 	manifests   string
 	templateDir string
+	socket      string
 	binary      string
 	oldWorkers  int
 	resolvConf  string
@@ -54,20 +53,14 @@ func (f *controllerFlags) register(flags *pflag.FlagSet) {
 	f.inert.register(flags)
 	flags.StringVar(&f.manifests, "manifests", "", "serve the objects of this directory instead of a cluster's")
 	flags.StringVar(&f.templateDir, "template-dir", "/etc/nginx/template", "directory with templates that replace those built in; watched")
-	flags.StringVar(&f.binary, "nginx-binary", nginxBinary(), "NGINX; the default is the environment's NGINX_BINARY, if that is set")
-	flags.IntVar(&f.oldWorkers, "max-old-worker-generations", 4, "generations of old workers that may finish requests at the same time")
+	flags.StringVar(&f.socket, "dataplane-socket", "", "socket of a sluice dataplane, which runs NGINX; empty: the controller runs NGINX itself")
+	registerBinary(flags, &f.binary)
+	registerOldWorkers(flags, &f.oldWorkers)
 	flags.StringVar(&f.resolvConf, "resolv-conf", "/etc/resolv.conf", "name servers that ExternalName Services are resolved with")
 	flags.IntVar(&f.grace, "shutdown-grace-period", 0, "seconds to go on serving, not ready, before NGINX is stopped; 0 is until the Service of --publish-service no longer has this pod")
 	flags.IntVar(&f.afterGrace, "post-shutdown-grace-period", 0, "seconds to wait after NGINX has stopped")
 	flags.Float64Var(&f.syncRate, "sync-rate-limit", 0, "reloads per second at most; 0 is one at once, and more and more seldom in a series of changes. Endpoints and certificates never wait")
 	flags.BoolVar(&f.version, "version", false, "print the version, also NGINX's, and exit")
-}
-
-func nginxBinary() string {
-	if binary := os.Getenv("NGINX_BINARY"); binary != "" {
-		return binary
-	}
-	return "/usr/sbin/nginx"
 }
 
 func controllerCommand() *cobra.Command {
@@ -110,9 +103,6 @@ func (f *controllerFlags) check() error {
 }
 
 func runController(ctx context.Context, f controllerFlags, log *slog.Logger) error {
-	if f.workers == 0 {
-		f.workers = runtime.GOMAXPROCS(0) // Go honours the cgroup's quota
-	}
 	listener, err := net.Listen("tcp", net.JoinHostPort(f.host, strconv.Itoa(f.port)))
 	if err != nil {
 		return fmt.Errorf("listen for health checks: %w", err)
@@ -141,24 +131,21 @@ func newDaemon(f controllerFlags, log *slog.Logger) (*daemon, error) {
 	if err != nil {
 		return nil, err
 	}
-	options, err := daemonOptions(f)
+	options, err := daemonOptions(f, log)
 	if err != nil {
 		return nil, err
 	}
 	measured := metrics.New()
 	d := &daemon{log: log, metrics: measured, grace: seconds(f.grace), afterGrace: seconds(f.afterGrace)}
-	d.engine = supervisor.New(supervisor.Options{
-		Binary: f.binary, Dir: f.stateDir, Log: log, ShutdownGrace: f.shutdown, MaxOldGenerations: f.oldWorkers,
-		Observer: supervisor.Observer{
-			Tested: d.tested, Reloaded: d.reloaded, Pushed: measured.Pushed, Restarted: measured.Restarted,
-		},
-	})
+	here := d.startEngine(f)
 	d.loop = &controller.Controller{
 		Engine: d.engine, Log: log, Observer: measured, Replan: custom.Changes(), Pace: pace(f.syncRate),
 		Keeper: lastgood.New(f.stateDir, log),
 		Options: func() controller.Options {
 			o := options
 			o.Templates = custom.Templates()
+			around := here()
+			o.Render.Workers, o.Render.OpenFiles = cmp.Or(f.workers, around.CPUs), around.OpenFiles
 			return o
 		},
 	}
@@ -184,21 +171,21 @@ func (d *daemon) followManifests(f controllerFlags) error {
 		return err
 	}
 	d.loop.Source = source
-	d.parts = append(d.parts, source.Run, func(ctx context.Context) error { d.loop.Run(ctx); return nil })
+	d.parts = append(d.parts, source.Run, d.follow)
 	return nil
 }
 
-func daemonOptions(f controllerFlags) (controller.Options, error) {
+func daemonOptions(f controllerFlags, log *slog.Logger) (controller.Options, error) {
 	translation, err := f.selectionFlags.options(f.manifests != "")
 	if err != nil {
 		return controller.Options{}, err
 	}
-	if translation.SelfSigned, err = selfsigned.New(time.Now()); err != nil {
+	if translation.SelfSigned, err = selfsigned.Keep(f.stateDir, time.Now(), log); err != nil {
 		return controller.Options{}, err
 	}
 	translation.Settings = surroundings(f.resolvConf)
 	render := f.processFlags.options()
-	render.OpenFiles, render.HealthPath = openFiles(), f.healthPath
+	render.HealthPath = f.healthPath
 	return controller.Options{
 		Translate: translation, Render: render, Memory: templates.NewMemory(),
 		Routing: controller.Routing(f.routing), Routes: routing.NewMemory(),

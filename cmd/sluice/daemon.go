@@ -15,6 +15,7 @@ import (
 	"github.com/sluice-ingress/sluice/controller/events"
 	"github.com/sluice-ingress/sluice/controller/health"
 	"github.com/sluice-ingress/sluice/controller/metrics"
+	"github.com/sluice-ingress/sluice/nginx/dataplane"
 	"github.com/sluice-ingress/sluice/nginx/supervisor"
 )
 
@@ -25,7 +26,8 @@ type part = func(context.Context) error
 type daemon struct {
 	log      *slog.Logger
 	metrics  *metrics.Metrics
-	engine   *supervisor.Supervisor
+	engine   engine
+	arrived  <-chan struct{} // closed when the engine can be asked where NGINX runs; nil if it can at once
 	loop     *controller.Controller
 	recorder *events.Recorder // nil without a cluster
 	parts    []part
@@ -35,6 +37,42 @@ type daemon struct {
 	depart     func(context.Context) // returns when nobody sends requests any more; nil if that is so at once
 	synced     func() error          // what the source waits for; nil if it does not
 	leaving    atomic.Bool           // we have been told to stop
+}
+
+// engine runs NGINX: a supervisor of ours, or one in another container.
+type engine interface {
+	controller.Engine
+	Run(context.Context) error
+	Leave(context.Context) error
+	Status() supervisor.Status
+}
+
+// startEngine chooses the engine, and returns where NGINX runs.
+func (d *daemon) startEngine(f controllerFlags) (here func() dataplane.Surroundings) {
+	observer := supervisor.Observer{Tested: d.tested, Reloaded: d.reloaded, Pushed: d.metrics.Pushed, Restarted: d.metrics.Restarted}
+	if f.socket != "" {
+		client := dataplane.NewClient(dataplane.Options{Socket: f.socket, StateDir: f.stateDir, Log: d.log, Observer: observer})
+		d.engine, d.arrived = client, client.Connected()
+		return client.Surroundings
+	}
+	d.engine = supervisor.New(supervisor.Options{
+		Binary: f.binary, Dir: f.stateDir, Log: d.log, ShutdownGrace: f.shutdown, MaxOldGenerations: f.oldWorkers, Observer: observer,
+	})
+	around := surroundingsOf(f.stateDir)
+	return func() dataplane.Surroundings { return around }
+}
+
+// follow runs the loop as soon as it is known where NGINX runs.
+func (d *daemon) follow(ctx context.Context) error {
+	if d.arrived != nil {
+		select {
+		case <-d.arrived:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+	d.loop.Run(ctx)
+	return nil
 }
 
 // run runs all parts until the context ends or one of them fails. Then, in this order: probes fail, so that no

@@ -232,10 +232,18 @@ func flagsPage() string {
 		}
 		fmt.Fprintf(list, "| `--%s` | %s | %s |\n", f.Name, def, strings.ReplaceAll(f.Usage, "|", `\|`))
 	})
+	var dataplane strings.Builder
+	dataplaneCommand().Flags().VisitAll(func(f *pflag.Flag) {
+		if f.Name != "help" && (logging.Lookup(f.Name) == nil || f.Name == "v") {
+			fmt.Fprintf(&dataplane, "| `--%s` | %s | %s |\n", f.Name, code(f.DefValue), f.Usage)
+		}
+	})
 	return flagsIntro + "\n## Flags of ingress-nginx\n\n| Flag | Default | Meaning |\n|---|---|---|\n" + same.String() +
 		"\n## Flags of ingress-nginx without effect\n\nThey are read, so that no argument list has to be edited. One that is given another value than its default is\n" +
 		"named in the log when the controller starts.\n\n| Flag | Why |\n|---|---|\n" + without.String() +
-		"\n## Flags of Sluice alone\n\n| Flag | Default | Meaning |\n|---|---|---|\n" + ours.String()
+		"\n## Flags of Sluice alone\n\n| Flag | Default | Meaning |\n|---|---|---|\n" + ours.String() +
+		"\n## Flags of sluice dataplane\n\nIt runs NGINX for a controller with `--dataplane-socket`, which is to be given the same values.\n\n" +
+		"| Flag | Default | Meaning |\n|---|---|---|\n" + dataplane.String()
 }
 
 func code(s string) string {

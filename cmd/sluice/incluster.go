@@ -52,10 +52,10 @@ func (d *daemon) followCluster(ctx context.Context, f controllerFlags) error {
 	d.parts = append(d.parts, source.Run, func(ctx context.Context) error {
 		select {
 		case <-source.Synced(): // what is missing before may exist
-			d.loop.Run(ctx)
+			return d.follow(ctx)
 		case <-ctx.Done():
+			return nil
 		}
-		return nil
 	})
 	if published != (cluster.Name{}) {
 		own := ownAddresses()

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -49,7 +50,7 @@ func (f *routingFlag) Set(text string) error {
 func (f *processFlags) register(flags *pflag.FlagSet) {
 	flags.IntVar(&f.httpPort, "http-port", 80, "port for HTTP")
 	flags.IntVar(&f.httpsPort, "https-port", 443, "port for HTTPS")
-	flags.StringVar(&f.stateDir, "state-dir", "/run/sluice", "directory for the configuration, sockets and temporary files")
+	registerStateDir(flags, &f.stateDir)
 	flags.StringVar(&f.luaDir, "lua-dir", "/etc/nginx/lua", "directory of the Lua files")
 	flags.StringVar(&f.modules, "modules-dir", "/usr/lib/nginx/modules", "directory of NGINX's dynamic modules")
 	flags.StringVar(&f.accessLog, "access-log", "/var/log/nginx/access.log", "file of the access log")
@@ -57,7 +58,32 @@ func (f *processFlags) register(flags *pflag.FlagSet) {
 	flags.IntVar(&f.workers, "workers", 0, "NGINX's worker processes; 0 is one per CPU of the container's quota")
 	flags.Var(&f.routing, "routing", "how requests find their way: compiled is a server block for each host; with dynamic, hosts and paths are data, and new ones need no reload")
 	flags.BoolVar(&f.noIPv6, "disable-ipv6", false, "do not listen on IPv6")
-	flags.DurationVar(&f.shutdown, "worker-shutdown-timeout", 240*time.Second, "how long old workers may finish requests")
+	registerShutdown(flags, &f.shutdown)
+}
+
+// These are flags of the data plane, too, where it has a process of its own; both are given the same values.
+
+func registerStateDir(flags *pflag.FlagSet, dir *string) {
+	flags.StringVar(dir, "state-dir", "/run/sluice", "directory for the configuration, sockets and temporary files")
+}
+
+func registerShutdown(flags *pflag.FlagSet, timeout *time.Duration) {
+	flags.DurationVar(timeout, "worker-shutdown-timeout", 240*time.Second, "how long old workers may finish requests")
+}
+
+func registerBinary(flags *pflag.FlagSet, binary *string) {
+	flags.StringVar(binary, "nginx-binary", nginxBinary(), "NGINX; the default is the environment's NGINX_BINARY, if that is set")
+}
+
+func registerOldWorkers(flags *pflag.FlagSet, generations *int) {
+	flags.IntVar(generations, "max-old-worker-generations", 4, "generations of old workers that may finish requests at the same time")
+}
+
+func nginxBinary() string {
+	if binary := os.Getenv("NGINX_BINARY"); binary != "" {
+		return binary
+	}
+	return "/usr/sbin/nginx"
 }
 
 // Modules of Debian's packages that the templates use, in the order in which they depend on each other.

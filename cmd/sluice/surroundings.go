@@ -2,10 +2,12 @@ package main
 
 import (
 	"net"
+	"runtime"
 	"syscall"
 
 	"github.com/miekg/dns"
 
+	"github.com/sluice-ingress/sluice/nginx/dataplane"
 	"github.com/sluice-ingress/sluice/nginx/dynamic"
 )
 
@@ -18,6 +20,11 @@ func openFiles() int {
 		return least
 	}
 	return int(min(max(limit.Max, least+reserve)-reserve, most))
+}
+
+// surroundingsOf is where an NGINX runs that we start. Go honours the cgroup's quota.
+func surroundingsOf(stateDir string) dataplane.Surroundings {
+	return dataplane.Surroundings{StateDir: stateDir, CPUs: runtime.GOMAXPROCS(0), OpenFiles: openFiles()}
 }
 
 // surroundings reads what workers need to resolve names. Without a readable resolv.conf no name resolves.

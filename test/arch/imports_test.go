@@ -18,6 +18,7 @@ var layers = []layer{
 	{"nginx/dynamic", []string{"nginx"}, "what workers are told is made of words alone"},
 	{"nginx/routing", []string{"nginx", "nginx/dynamic"}, "how requests find their way does not depend on why"},
 	{"nginx/supervisor", []string{"nginx", "nginx/dynamic"}, "who runs NGINX does not know why the configuration changed"},
+	{"nginx/dataplane", []string{"nginx", "nginx/dynamic", "nginx/supervisor"}, "what crosses the socket is what a supervisor is asked for"},
 	{"annotations", []string{"nginx", "nginx/dynamic"}, "features do not know where objects come from; they ask their own Lookup"},
 	{"templates", []string{"nginx"}, "layout decides nothing, so it needs to know nothing"},
 	{"controller/cluster", nil, "what exists does not depend on what we make of it"},
