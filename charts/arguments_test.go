@@ -41,7 +41,8 @@ func TestTheControllerKnowsItsArguments(t *testing.T) {
 // TestArguments has the cases of which flags there are; what is always there is left out.
 func TestArguments(t *testing.T) {
 	usual := []string{
-		"controller", "--configmap=$(POD_NAMESPACE)/sluice-controller", "--controller-class=k8s.io/ingress-nginx", "--election-id=sluice-leader",
+		"controller", "--configmap=$(POD_NAMESPACE)/sluice-controller", "--controller-class=k8s.io/ingress-nginx",
+		"--dataplane-socket=/run/sluice-dataplane/dataplane.sock", "--election-id=sluice-leader",
 		"--ingress-class=nginx", "--publish-service=$(POD_NAMESPACE)/sluice-controller",
 	}
 	for _, test := range []struct {

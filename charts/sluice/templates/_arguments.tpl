@@ -35,6 +35,7 @@
 -}}
 {{- range $flag, $on := $switches }}{{ if $on }}{{ $_ := set $flags $flag "true" }}{{ end }}{{ end -}}
 {{- if not $controller.enableAnnotationValidations }}{{ $_ := set $flags "enable-annotation-validation" "false" }}{{ end -}}
+{{- if $controller.dataPlane.separate }}{{ $_ := set $flags "dataplane-socket" "/run/sluice-dataplane/dataplane.sock" }}{{ end -}}
 {{- range $flag, $text := $flags }}{{ if not $text }}{{ $_ := unset $flags $flag }}{{ end }}{{ end -}}
 {{- range $flag, $value := $controller.extraArgs -}}
 {{- if kindIs "invalid" $value }}{{ $_ := unset $flags $flag }}{{ else }}{{ $_ := set $flags $flag (include "sluice.text" $value) }}{{ end -}}
@@ -64,6 +65,14 @@
 {{- define "sluice.arguments" -}}
 - controller
 {{- range $flag, $text := include "sluice.flags" . | fromJson }}
+- {{ ternary (printf "--%s=%s" $flag $text) (print "--" $flag) (ne $text "") | quote }}
+{{- end }}
+{{- end }}
+
+{{/* Those of the controller's flags that the data plane has too. */}}
+{{- define "sluice.dataplane.arguments" -}}
+- dataplane
+{{- range $flag, $text := pick (include "sluice.flags" . | fromJson) "dataplane-socket" "max-old-worker-generations" "nginx-binary" "state-dir" "v" "verbose" "worker-shutdown-timeout" }}
 - {{ ternary (printf "--%s=%s" $flag $text) (print "--" $flag) (ne $text "") | quote }}
 {{- end }}
 {{- end }}

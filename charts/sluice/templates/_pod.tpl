@@ -10,7 +10,8 @@ metadata:
   {{- end }}
 spec:
   serviceAccountName: {{ include "sluice.serviceAccount" . }}
-  automountServiceAccountToken: {{ .Values.serviceAccount.automountServiceAccountToken }}
+  # With two containers, the controller alone mounts the token.
+  automountServiceAccountToken: {{ and .Values.serviceAccount.automountServiceAccountToken (not $controller.dataPlane.separate) }}
   terminationGracePeriodSeconds: {{ $controller.terminationGracePeriodSeconds }}
   {{- $fields := pick $controller "dnsPolicy" "dnsConfig" "hostname" "hostNetwork" "shareProcessNamespace" "runtimeClassName" "priorityClassName" "nodeSelector" "tolerations" }}
   {{- $templated := merge (dict "initContainers" $controller.extraInitContainers) (pick $controller "hostAliases" "affinity" "topologySpreadConstraints") }}
@@ -18,6 +19,9 @@ spec:
   {{- merge $fields (include "sluice.templatedFields" (list . $templated) | fromYaml) $others | include "sluice.fields" | nindent 2 }}
   containers:
     - {{- include "sluice.controller.container" . | nindent 6 }}
+    {{- if $controller.dataPlane.separate }}
+    - {{- include "sluice.dataplane.container" . | nindent 6 }}
+    {{- end }}
     {{- with $controller.extraContainers }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
@@ -31,6 +35,20 @@ spec:
       emptyDir: {}
     - name: sluice-tmp
       emptyDir: {}
+    {{- if $controller.dataPlane.separate }}
+    - name: sluice-controller
+      emptyDir: {medium: Memory, sizeLimit: 1Mi}
+    - name: sluice-dataplane
+      emptyDir: {medium: Memory, sizeLimit: 1Mi}
+    {{- if .Values.serviceAccount.automountServiceAccountToken }}
+    - name: sluice-token
+      projected:
+        sources:
+          - serviceAccountToken: {path: token, expirationSeconds: 3607}
+          - configMap: {name: kube-root-ca.crt, items: [{key: ca.crt, path: ca.crt}]}
+          - downwardAPI: {items: [{path: namespace, fieldRef: {fieldPath: metadata.namespace}}]}
+    {{- end }}
+    {{- end }}
     {{- with $controller.customTemplate.configMapName }}
     - name: sluice-templates
       configMap: {name: {{ . }}}
@@ -50,12 +68,14 @@ spec:
 {{- toYaml $security -}}
 {{- end }}
 
+{{/* Runs NGINX too, unless that has a container of its own. */}}
 {{- define "sluice.controller.container" -}}
 {{- $controller := .Values.controller -}}
+{{- $alone := $controller.dataPlane.separate -}}
 name: {{ $controller.containerName }}
 image: {{ include "sluice.image" (dict "root" . "image" $controller.image "registry" "ghcr.io") }}
-{{- $fields := pick $controller "startupProbe" "livenessProbe" "readinessProbe" "lifecycle" "resources" }}
-{{- if semverCompare ">=1.33.0-0" .Capabilities.KubeVersion.Version }}{{ $_ := set $fields "resizePolicy" $controller.resizePolicy }}{{ end }}
+{{- $fields := pick $controller "startupProbe" "livenessProbe" "readinessProbe" "lifecycle" }}
+{{- $fields = merge $fields (ternary (pick $controller.controlPlane "resources") (include "sluice.resources" . | fromYaml) $alone) }}
 {{- include "sluice.fields" (set $fields "imagePullPolicy" $controller.image.pullPolicy) | nindent 0 }}
 args:
   {{- include "sluice.arguments" . | nindent 2 }}
@@ -67,24 +87,62 @@ env:
   {{- with $controller.extraEnvs }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
+{{- $ports := include "sluice.metricsPorts" . | fromYamlArray }}
+{{- if not $alone }}{{ $ports = concat (include "sluice.servedPorts" . | fromYamlArray) $ports }}{{ end }}
+{{- with $ports }}
 ports:
-  {{- include "sluice.controller.ports" . | nindent 2 }}
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 securityContext:
-  {{- include "sluice.containerSecurity" (dict "image" $controller.image "override" $controller.containerSecurityContext "capabilities" (list "NET_BIND_SERVICE")) | nindent 2 }}
+  {{- if $alone }}
+  {{- $image := merge (pick $controller.controlPlane "runAsUser") $controller.image }}
+  {{- include "sluice.containerSecurity" (dict "image" $image "override" $controller.controlPlane.containerSecurityContext) | nindent 2 }}
+  {{- else }}
+  {{- include "sluice.servingSecurity" . | nindent 2 }}
+  {{- end }}
 volumeMounts:
   {{- include "sluice.controller.mounts" . | nindent 2 }}
 {{- end }}
 
-{{- define "sluice.controller.ports" -}}
+{{/* NGINX, without access to the cluster. */}}
+{{- define "sluice.dataplane.container" -}}
+{{- $controller := .Values.controller -}}
+name: {{ $controller.dataPlane.containerName }}
+image: {{ include "sluice.image" (dict "root" . "image" $controller.image "registry" "ghcr.io") }}
+{{- include "sluice.fields" (set (include "sluice.resources" . | fromYaml) "imagePullPolicy" $controller.image.pullPolicy) | nindent 0 }}
+args:
+  {{- include "sluice.dataplane.arguments" . | nindent 2 }}
+{{- with $controller.extraEnvs }}
+env:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+ports:
+  {{- include "sluice.servedPorts" . | nindent 2 }}
+securityContext:
+  {{- include "sluice.servingSecurity" . | nindent 2 }}
+volumeMounts:
+  {{- include "sluice.dataplane.mounts" . | nindent 2 }}
+{{- end }}
+
+{{/* What the container that serves is given: users measure it. */}}
+{{- define "sluice.resources" -}}
+{{- $fields := pick .Values.controller "resources" -}}
+{{- if semverCompare ">=1.33.0-0" .Capabilities.KubeVersion.Version }}{{ $_ := set $fields "resizePolicy" .Values.controller.resizePolicy }}{{ end -}}
+{{- toYaml $fields -}}
+{{- end }}
+
+{{- define "sluice.servingSecurity" -}}
+{{- $controller := .Values.controller -}}
+{{- include "sluice.containerSecurity" (dict "image" $controller.image "override" $controller.containerSecurityContext "capabilities" (list "NET_BIND_SERVICE")) -}}
+{{- end }}
+
+{{- define "sluice.servedPorts" -}}
 {{- $controller := .Values.controller -}}
 {{- $ports := list -}}
 {{- range $name, $number := $controller.containerPort -}}
 {{- $port := dict "name" $name "containerPort" (int $number) "protocol" "TCP" -}}
 {{- if $controller.hostPort.enabled }}{{ $_ := set $port "hostPort" (get ($controller.hostPort.ports | default dict) $name | default $number | int) }}{{ end -}}
 {{- $ports = append $ports $port -}}
-{{- end -}}
-{{- if $controller.metrics.enabled -}}
-{{- $ports = append $ports (dict "name" $controller.metrics.portName "containerPort" (int $controller.metrics.port) "protocol" "TCP") -}}
 {{- end -}}
 {{- range $protocol := list "tcp" "udp" -}}
 {{- range $number, $_ := index $.Values $protocol -}}
@@ -96,25 +154,56 @@ volumeMounts:
 {{- toYaml $ports -}}
 {{- end }}
 
+{{- define "sluice.metricsPorts" -}}
+{{- $metrics := .Values.controller.metrics -}}
+{{- $ports := list -}}
+{{- if $metrics.enabled }}{{ $ports = append $ports (dict "name" $metrics.portName "containerPort" (int $metrics.port) "protocol" "TCP") }}{{ end -}}
+{{- toYaml $ports -}}
+{{- end }}
+
 {{/*
-Uploads and answers that NGINX keeps for a while would fill the memory of sluice-state, so they go to the node's disk. A
-path that users mount something at is theirs: it cannot be mounted twice.
+Uploads and answers that NGINX keeps for a while would fill the memory of sluice-state, so they go to the node's disk.
 */}}
+{{- define "sluice.servingMounts" -}}
+- {name: sluice-state, mountPath: /run/sluice}
+- {name: sluice-body, mountPath: /run/sluice/body}
+- {name: sluice-proxy, mountPath: /run/sluice/proxy}
+- {name: sluice-tmp, mountPath: /tmp}
+{{- end }}
+
 {{- define "sluice.controller.mounts" -}}
 {{- $controller := .Values.controller -}}
-{{- $mounts := list
-  (dict "name" "sluice-state" "mountPath" "/run/sluice")
-  (dict "name" "sluice-body" "mountPath" "/run/sluice/body")
-  (dict "name" "sluice-proxy" "mountPath" "/run/sluice/proxy")
-  (dict "name" "sluice-tmp" "mountPath" "/tmp")
--}}
+{{- $mounts := list -}}
+{{- if $controller.dataPlane.separate -}}
+{{- $mounts = append $mounts (dict "name" "sluice-controller" "mountPath" "/run/sluice") -}}
+{{- $mounts = append $mounts (dict "name" "sluice-dataplane" "mountPath" "/run/sluice-dataplane" "readOnly" true) -}}
+{{- if .Values.serviceAccount.automountServiceAccountToken -}}
+{{- $mounts = append $mounts (dict "name" "sluice-token" "mountPath" "/var/run/secrets/kubernetes.io/serviceaccount" "readOnly" true) -}}
+{{- end -}}
+{{- else -}}
+{{- $mounts = include "sluice.servingMounts" . | fromYamlArray -}}
+{{- end -}}
 {{- if $controller.customTemplate.configMapName -}}
 {{- $mounts = append $mounts (dict "name" "sluice-templates" "mountPath" "/etc/nginx/template" "readOnly" true) -}}
 {{- end -}}
-{{- $extra := $controller.extraVolumeMounts | default list -}}
+{{- include "sluice.mounts" (list $mounts ($controller.extraVolumeMounts | default list)) -}}
+{{- end }}
+
+{{/* What users mount below /var/run/secrets is for talking to the API server, or others, and none of NGINX's business. */}}
+{{- define "sluice.dataplane.mounts" -}}
+{{- $mounts := append (include "sluice.servingMounts" . | fromYamlArray) (dict "name" "sluice-dataplane" "mountPath" "/run/sluice-dataplane") -}}
+{{- $extra := list -}}
+{{- range .Values.controller.extraVolumeMounts -}}
+{{- if not (regexMatch "^(/var)?/run/secrets(/|$)" .mountPath) }}{{ $extra = append $extra . }}{{ end -}}
+{{- end -}}
+{{- include "sluice.mounts" (list $mounts $extra) -}}
+{{- end }}
+
+{{/* of (list OURS USERS): a path that users mount something at is theirs, as it cannot be mounted twice */}}
+{{- define "sluice.mounts" -}}
 {{- $taken := list -}}
-{{- range $extra }}{{ $taken = append $taken (trimSuffix "/" .mountPath) }}{{ end -}}
+{{- range index . 1 }}{{ $taken = append $taken (trimSuffix "/" .mountPath) }}{{ end -}}
 {{- $free := list -}}
-{{- range $mounts }}{{ if not (has .mountPath $taken) }}{{ $free = append $free . }}{{ end }}{{ end -}}
-{{- concat $free $extra | toYaml -}}
+{{- range index . 0 }}{{ if not (has .mountPath $taken) }}{{ $free = append $free . }}{{ end }}{{ end -}}
+{{- concat $free (index . 1) | toYaml -}}
 {{- end }}
