@@ -63,7 +63,7 @@ func TestAnotherReplicaWritesStatusWithinTwentySecondsAfterTheLeaderWasKilled(t 
 	a := deploy(t, s, 2, ordinary)
 	leader := waitLeader(t, s, "")
 	address := a.replica(leader).Status.PodIP
-	nginx := children(t, find(t, leader), "nginx")[0]
+	nginx := children(t, find(t, leader, "dataplane"), "nginx")[0]
 	traffic := a.start()
 	traffic.flow(time.Second)
 	killed := time.Now()

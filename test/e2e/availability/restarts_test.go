@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -27,11 +28,12 @@ func TestANewMasterOfNGINXCostsNothing(t *testing.T) {
 	traffic := a.start()
 	for _, replica := range s.Pods(t) {
 		traffic.flow(time.Second)
-		master := children(t, find(t, replica.Name), "nginx")[0]
+		plane := find(t, replica.Name, "dataplane")
+		master := children(t, plane, "nginx")[0]
 		kill(t, master)
 		killed := time.Now()
 		suite.Within(t, soon, func() error {
-			if now := children(t, find(t, replica.Name), "nginx"); len(now) == 0 || now[0] == master {
+			if now := children(t, plane, "nginx"); len(now) == 0 || now[0] == master {
 				return fmt.Errorf("these are the masters: %v", now)
 			}
 			return nil
@@ -43,14 +45,46 @@ func TestANewMasterOfNGINXCostsNothing(t *testing.T) {
 	traffic.stop().wantNoLoss()
 }
 
-func TestARestartOfTheControllerCostsOnlyWhatItWasDoing(t *testing.T) {
+// NGINX goes on in its own container, and the new controller finds nothing to reload.
+func TestARestartOfTheControllerCostsNothing(t *testing.T) {
+	suite.Control(t)
+	s := install(t)
+	a := deploy(t, s, 2, ordinary)
+	traffic := a.start()
+	for _, replica := range s.Pods(t) {
+		traffic.flow(time.Second)
+		nginx := workers(t, replica.Name)
+		kill(t, find(t, replica.Name, "controller"))
+		killed := time.Now()
+		a.waitUnready(replica.Name)
+		a.waitReady(replica.Name)
+		t.Logf("measured: %s was ready again %v after its controller was killed", replica.Name, time.Since(killed))
+		if now := workers(t, replica.Name); !slices.Equal(now, nginx) {
+			t.Errorf("%s: NGINX and its workers were %v and are %v", replica.Name, nginx, now)
+		}
+		if n := s.Metric(t, replica, "sluice_reloads_total"); n != 0 {
+			t.Errorf("%s: %v reloads", replica.Name, n)
+		}
+	}
+	traffic.flow(2 * time.Second)
+	traffic.stop().wantNoLoss()
+}
+
+// workers are the master of NGINX in a replica and its workers.
+func workers(t *testing.T, replica string) []int {
+	t.Helper()
+	master := children(t, find(t, replica, "dataplane"), "nginx")[0]
+	return append(children(t, master, "nginx"), master)
+}
+
+func TestARestartOfTheDataPlaneCostsOnlyWhatItWasDoing(t *testing.T) {
 	suite.Control(t)
 	s := install(t)
 	a := deploy(t, s, 2, ordinary)
 	traffic := a.start()
 	traffic.flow(2 * time.Second)
 	replica := s.Pods(t)[0]
-	sluice := find(t, replica.Name)
+	sluice := find(t, replica.Name, "dataplane")
 	nginx := children(t, sluice, "nginx")[0]
 	kill(t, sluice)
 	waitGone(t, nginx)
@@ -101,8 +135,8 @@ func isReady(pod *corev1.Pod) bool {
 	return false
 }
 
-// find is the process of this machine that is Sluice in a pod.
-func find(t *testing.T, pod string) int {
+// find is the process of this machine that runs a command of Sluice in a pod.
+func find(t *testing.T, pod, command string) int {
 	t.Helper()
 	var found int
 	suite.Within(t, soon, func() error {
@@ -111,14 +145,15 @@ func find(t *testing.T, pod string) int {
 			return err
 		}
 		for _, directory := range directories {
-			name, _ := os.ReadFile(filepath.Join(directory, "comm")) // it may have ended
+			line, _ := os.ReadFile(filepath.Join(directory, "cmdline")) // it may have ended
 			environment, _ := os.ReadFile(filepath.Join(directory, "environ"))
-			if string(name) == "sluice\n" && bytes.Contains(environment, []byte("\x00POD_NAME="+pod+"\x00")) {
+			isOurs := bytes.HasPrefix(line, []byte("/usr/bin/sluice\x00"+command+"\x00"))
+			if isOurs && slices.Contains(strings.Split(string(environment), "\x00"), "HOSTNAME="+pod) {
 				found, err = strconv.Atoi(filepath.Base(directory))
 				return err
 			}
 		}
-		return fmt.Errorf("%s has no process", pod)
+		return fmt.Errorf("%s has no %s", pod, command)
 	})
 	return found
 }

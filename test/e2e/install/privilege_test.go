@@ -1,0 +1,150 @@
+//go:build e2e
+
+package install_test
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/sluice-ingress/sluice/test/e2e/suite"
+)
+
+const tokenFile = "/var/run/secrets/kubernetes.io/serviceaccount/token"
+
+// member is a process of a container, as whoever takes it over sees the world.
+type member struct {
+	testing.TB
+	process     int // of this machine
+	user, group string
+}
+
+// member finds the process of a pod that runs a command of Sluice.
+func (s site) member(pod, command string) member {
+	s.Helper()
+	var found member
+	suite.Within(s, soon, func() error {
+		directories, err := filepath.Glob("/proc/[0-9]*")
+		if err != nil {
+			return err
+		}
+		for _, directory := range directories {
+			line, _ := os.ReadFile(filepath.Join(directory, "cmdline")) // it may have ended
+			environment, _ := os.ReadFile(filepath.Join(directory, "environ"))
+			isOurs := bytes.HasPrefix(line, []byte("/usr/bin/sluice\x00"+command+"\x00"))
+			if isOurs && slices.Contains(strings.Split(string(environment), "\x00"), "HOSTNAME="+pod) {
+				found = memberOf(s, filepath.Base(directory))
+				return nil
+			}
+		}
+		return fmt.Errorf("%s does not run sluice %s", pod, command)
+	})
+	return found
+}
+
+func memberOf(t testing.TB, process string) member {
+	t.Helper()
+	number, err := strconv.Atoi(process)
+	if err != nil {
+		t.Fatal(err)
+	}
+	directory := filepath.Join("/proc", process)
+	return member{t, number, statusOf(t, directory, "Uid"), statusOf(t, directory, "Gid")}
+}
+
+// child is the first that a process has started.
+func (m member) child() member {
+	m.Helper()
+	var first string
+	suite.Within(m, soon, func() error {
+		files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", m.process)) // the pattern is right
+		for _, file := range files {
+			text, _ := os.ReadFile(file) // the thread may have ended
+			if children := strings.Fields(string(text)); len(children) > 0 {
+				first = children[0]
+				return nil
+			}
+		}
+		return fmt.Errorf("process %d has started nothing", m.process)
+	})
+	return memberOf(m, first)
+}
+
+// statusOf is the first value of a line of /proc/PID/status.
+func statusOf(t testing.TB, directory, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(directory, "status"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		if values, is := strings.CutPrefix(line, name+":"); is {
+			return strings.Fields(values)[0]
+		}
+	}
+	t.Fatalf("%s has no %s", directory, name)
+	return ""
+}
+
+// run runs a shell script in the place of a process, with its user and without capabilities, and returns what it wrote.
+func (m member) run(script, input string) string {
+	m.Helper()
+	cmd := exec.Command("nsenter", "--target", strconv.Itoa(m.process), "--mount", "--pid", "--net", "--root", "--wd=/",
+		"--setuid", m.user, "--setgid", m.group, "/bin/sh", "-c", script)
+	cmd.Stdin = strings.NewReader(input)
+	var errors bytes.Buffer
+	cmd.Stderr = &errors
+	output, err := cmd.Output()
+	if err != nil {
+		m.Fatalf("%s: %v\n%s", script, err, &errors)
+	}
+	return string(output)
+}
+
+// readable are the files that a user can read in which a text is, and the processes that show it. The text goes to standard
+// input, as the command line would be a place where it is.
+func (m member) readable(text string) []string {
+	m.Helper()
+	files := m.run(`grep -rlsF --devices=skip --exclude-dir=proc --exclude-dir=sys --file=- / || true`, text)
+	processes := m.run(`grep -lsF --file=- /proc/[0-9]*/environ /proc/[0-9]*/cmdline || true`, text)
+	return strings.Fields(files + processes)
+}
+
+// Whoever takes over NGINX has its user, its files and its view of the processes: with none of these the API server can be
+// asked in the controller's name.
+func TestNGINXCannotReadTheToken(t *testing.T) {
+	s := site{TB: t, Sluice: suite.Install(t, "sluice", ""), class: "nginx", namespace: suite.Namespace(t)}
+	pod := s.Pods(t)[0]
+	controller := s.member(pod.Name, "controller")
+	nginx := s.member(pod.Name, "dataplane").child().child() // a worker
+	token := controller.run("cat "+tokenFile, "")
+	// The signature is what makes it worth something.
+	for name, secret := range map[string]string{"token": token, "signature": token[strings.LastIndex(token, ".")+1:]} {
+		if found := controller.readable(secret); len(found) == 0 {
+			t.Errorf("the search does not even find the %s where it is", name)
+		}
+		if found := nginx.readable(secret); len(found) > 0 {
+			t.Errorf("NGINX can read the %s: %v", name, found)
+		}
+	}
+	const anyToken = "eyJhbGciOi" // {"alg": in base64, as every JWT begins
+	if found := nginx.readable(anyToken); len(found) > 0 {
+		t.Errorf("NGINX can read something that looks like a token: %v", found)
+	}
+	if controller.user == nginx.user {
+		t.Errorf("both have the user %s", nginx.user)
+	}
+	seen := nginx.run(`cat /proc/[0-9]*/cmdline | tr '\0' ' '`, "")
+	if !strings.Contains(seen, "sluice dataplane") || strings.Contains(seen, "sluice controller") {
+		t.Errorf("NGINX sees these processes: %s", seen)
+	}
+	if found := nginx.run("ls -A /var/run/secrets /run/secrets 2>/dev/null || true", ""); found != "" {
+		t.Errorf("NGINX has these secrets: %s", found)
+	}
+}
