@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -25,37 +24,15 @@ type member struct {
 	user, group string
 }
 
-// member finds the process of a pod that runs a command of Sluice.
-func (s site) member(pod, command string) member {
-	s.Helper()
-	var found member
-	suite.Within(s, soon, func() error {
-		directories, err := filepath.Glob("/proc/[0-9]*")
-		if err != nil {
-			return err
-		}
-		for _, directory := range directories {
-			line, _ := os.ReadFile(filepath.Join(directory, "cmdline")) // it may have ended
-			environment, _ := os.ReadFile(filepath.Join(directory, "environ"))
-			isOurs := bytes.HasPrefix(line, []byte("/usr/bin/sluice\x00"+command+"\x00"))
-			if isOurs && slices.Contains(strings.Split(string(environment), "\x00"), "HOSTNAME="+pod) {
-				found = memberOf(s, filepath.Base(directory))
-				return nil
-			}
-		}
-		return fmt.Errorf("%s does not run sluice %s", pod, command)
-	})
-	return found
-}
-
-func memberOf(t testing.TB, process string) member {
+func memberOf(t testing.TB, directory string) member {
 	t.Helper()
-	number, err := strconv.Atoi(process)
+	process, err := strconv.Atoi(filepath.Base(directory))
 	if err != nil {
 		t.Fatal(err)
 	}
-	directory := filepath.Join("/proc", process)
-	return member{t, number, statusOf(t, directory, "Uid"), statusOf(t, directory, "Gid")}
+	status := read(t, directory, "status")
+	id := func(key string) string { return strings.Fields(field(status, key))[0] }
+	return member{t, process, id("Uid"), id("Gid")}
 }
 
 // child is the first that a process has started.
@@ -73,23 +50,7 @@ func (m member) child() member {
 		}
 		return fmt.Errorf("process %d has started nothing", m.process)
 	})
-	return memberOf(m, first)
-}
-
-// statusOf is the first value of a line of /proc/PID/status.
-func statusOf(t testing.TB, directory, name string) string {
-	t.Helper()
-	text, err := os.ReadFile(filepath.Join(directory, "status"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for line := range strings.Lines(string(text)) {
-		if values, is := strings.CutPrefix(line, name+":"); is {
-			return strings.Fields(values)[0]
-		}
-	}
-	t.Fatalf("%s has no %s", directory, name)
-	return ""
+	return memberOf(m, filepath.Join("/proc", first))
 }
 
 // run runs a shell script in the place of a process, with its user and without capabilities, and returns what it wrote.
@@ -121,8 +82,8 @@ func (m member) readable(text string) []string {
 func TestNGINXCannotReadTheToken(t *testing.T) {
 	s := site{TB: t, Sluice: suite.Install(t, "sluice", ""), class: "nginx", namespace: suite.Namespace(t)}
 	pod := s.Pods(t)[0]
-	controller := s.member(pod.Name, "controller")
-	nginx := s.member(pod.Name, "dataplane").child().child() // a worker
+	controller := memberOf(t, processOf(t, pod.Name, "controller"))
+	nginx := memberOf(t, processOf(t, pod.Name, "dataplane")).child().child() // a worker
 	token := controller.run("cat "+tokenFile, "")
 	// The signature is what makes it worth something.
 	for name, secret := range map[string]string{"token": token, "signature": token[strings.LastIndex(token, ".")+1:]} {

@@ -104,38 +104,71 @@ func (s site) objects() []string {
 	return found
 }
 
-// wantUnprivileged looks at the processes of a pod through /proc.
+// wantUnprivileged looks at the processes of a pod through /proc: those of the controller have no capability at all, and those
+// of NGINX's container have one that NGINX alone uses.
 func wantUnprivileged(t *testing.T, pod string) {
 	t.Helper()
-	processes := processesOf(t, pod)
-	var names []string
-	for _, dir := range processes {
-		status := read(t, dir, "status")
-		name := field(status, "Name")
-		names = append(names, name)
-		const none, netBindService = "0000000000000000", "0000000000000400"
-		for _, want := range []struct{ key, value string }{
-			{"Uid", "101\t101\t101\t101"}, {"Gid", "82\t82\t82\t82"}, {"NoNewPrivs", "1"},
-			{"CapInh", none}, {"CapPrm", netBindService}, {"CapEff", netBindService}, {"CapBnd", netBindService}, {"CapAmb", none},
-		} {
-			if got := field(status, want.key); got != want.value {
-				t.Errorf("%s: %s is %q, want %q", name, want.key, got, want.value)
+	const none, netBindService = "0000000000000000", "0000000000000400"
+	for command, container := range map[string]struct {
+		user, permitted string
+		programs        []string
+	}{
+		"controller": {"102", none, []string{"tini", "sluice"}},
+		"dataplane":  {"101", netBindService, []string{"tini", "sluice", "nginx"}},
+	} {
+		var names []string
+		for _, dir := range processesOf(t, pod, command) {
+			status := read(t, dir, "status")
+			name := field(status, "Name")
+			names = append(names, name)
+			used := none
+			if name == "nginx" {
+				used = netBindService
+			}
+			same := func(id string) string { return strings.Join([]string{id, id, id, id}, "\t") }
+			for _, want := range []struct{ key, value string }{
+				{"Uid", same(container.user)}, {"Gid", same("82")}, {"NoNewPrivs", "1"},
+				{"CapInh", none}, {"CapPrm", container.permitted}, {"CapEff", used}, {"CapBnd", container.permitted}, {"CapAmb", none},
+			} {
+				if got := field(status, want.key); got != want.value {
+					t.Errorf("%s of the %s: %s is %q, want %q", name, command, want.key, got, want.value)
+				}
+			}
+			if mounts := read(t, dir, "mountinfo"); !regexp.MustCompile(`(?m)^\d+ \d+ \S+ \S+ / ro[, ]`).MatchString(mounts) {
+				t.Errorf("%s of the %s: its root file system is not read-only:\n%s", name, command, mounts)
 			}
 		}
-		if mounts := read(t, dir, "mountinfo"); !regexp.MustCompile(`(?m)^\d+ \d+ \S+ \S+ / ro[, ]`).MatchString(mounts) {
-			t.Errorf("%s: its root file system is not read-only:\n%s", name, mounts)
-		}
-	}
-	for _, want := range []string{"tini", "sluice", "nginx"} {
-		if !slices.Contains(names, want) {
-			t.Errorf("the processes are %v, without %s", names, want)
+		slices.Sort(names)
+		if programs := slices.Compact(names); !slices.Equal(programs, slices.Sorted(slices.Values(container.programs))) {
+			t.Errorf("the programs of the %s are %v, not %v", command, programs, container.programs)
 		}
 	}
 }
 
-// processesOf are the directories in /proc of all that share a PID namespace with the one that has the pod's name in its
-// environment.
-func processesOf(t *testing.T, pod string) []string {
+// processOf is the directory in /proc of the process of a pod that runs a command of Sluice.
+func processOf(t testing.TB, pod, command string) string {
+	t.Helper()
+	var found string
+	suite.Within(t, soon, func() error {
+		directories, err := filepath.Glob("/proc/[0-9]*")
+		if err != nil {
+			return err
+		}
+		for _, found = range directories {
+			line, _ := os.ReadFile(filepath.Join(found, "cmdline")) // it may have ended
+			environment, _ := os.ReadFile(filepath.Join(found, "environ"))
+			isOurs := strings.HasPrefix(string(line), "/usr/bin/sluice\x00"+command+"\x00")
+			if isOurs && slices.Contains(strings.Split(string(environment), "\x00"), "HOSTNAME="+pod) {
+				return nil
+			}
+		}
+		return fmt.Errorf("%s does not run sluice %s", pod, command)
+	})
+	return found
+}
+
+// processesOf are the directories in /proc of all that share a PID namespace with that one.
+func processesOf(t *testing.T, pod, command string) []string {
 	t.Helper()
 	all, err := filepath.Glob("/proc/[0-9]*")
 	if err != nil {
@@ -145,18 +178,11 @@ func processesOf(t *testing.T, pod string) []string {
 		link, _ := os.Readlink(filepath.Join(dir, "ns", "pid")) // fails if it has ended, or is none of ours
 		return link
 	}
-	at := slices.IndexFunc(all, func(dir string) bool {
-		environment, err := os.ReadFile(filepath.Join(dir, "environ"))
-		return err == nil && strings.Contains("\x00"+string(environment), "\x00POD_NAME="+pod+"\x00")
-	})
-	if at < 0 {
-		t.Fatalf("no process has the name of pod %s", pod)
-	}
-	shared := namespace(all[at])
+	shared := namespace(processOf(t, pod, command))
 	return slices.DeleteFunc(all, func(dir string) bool { return namespace(dir) != shared })
 }
 
-func read(t *testing.T, dir, name string) string {
+func read(t testing.TB, dir, name string) string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(dir, name))
 	if err != nil {
