@@ -83,8 +83,11 @@ func TestWhoGetsWhat(t *testing.T) {
 	if _, is := nginx.Resources.Limits[corev1.ResourceMemory]; !is || len(controller.Resources.Limits) > 0 {
 		t.Errorf("the limits are the controller's: %+v", controller.Resources)
 	}
-	if controller.Lifecycle == nil || nginx.Lifecycle != nil || controller.ReadinessProbe == nil || nginx.ReadinessProbe != nil {
-		t.Error("hooks and probes are not the controller's alone")
+	if controller.Lifecycle == nil || nginx.Lifecycle != nil || controller.ReadinessProbe == nil || controller.LivenessProbe == nil || nginx.LivenessProbe != nil {
+		t.Error("hooks and probes are not the controller's")
+	}
+	if probe := nginx.ReadinessProbe; probe == nil || probe.TCPSocket == nil || probe.TCPSocket.Port.StrVal != "http" {
+		t.Errorf("NGINX's container is ready when %v", probe)
 	}
 	names := func(ports []corev1.ContainerPort) (list []string) {
 		for _, p := range ports {

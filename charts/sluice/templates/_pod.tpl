@@ -109,7 +109,8 @@ volumeMounts:
 {{- $controller := .Values.controller -}}
 name: {{ $controller.dataPlane.containerName }}
 image: {{ include "sluice.image" (dict "root" . "image" $controller.image "registry" "ghcr.io") }}
-{{- include "sluice.fields" (set (include "sluice.resources" . | fromYaml) "imagePullPolicy" $controller.image.pullPolicy) | nindent 0 }}
+{{- $fields := merge (include "sluice.resources" . | fromYaml) (pick $controller.dataPlane "readinessProbe") }}
+{{- include "sluice.fields" (set $fields "imagePullPolicy" $controller.image.pullPolicy) | nindent 0 }}
 args:
   {{- include "sluice.dataplane.arguments" . | nindent 2 }}
 {{- with $controller.extraEnvs }}
