@@ -137,6 +137,16 @@ func (c *Client) await(ctx context.Context) (*link, error) {
 
 // Apply is supervisor.Supervisor.Apply. A data plane that is away is waited for.
 func (c *Client) Apply(ctx context.Context, files nginx.Files, cause string) error {
+	return c.alone(ctx, func(l *link) error { return c.apply(ctx, l, files, cause) })
+}
+
+// Test is supervisor.Supervisor.Test. A data plane that is away is waited for.
+func (c *Client) Test(ctx context.Context, files nginx.Files) error {
+	return c.alone(ctx, func(l *link) error { return c.sendConfiguration(ctx, l, "/test", files, "") })
+}
+
+// alone calls f with a session when no other configuration is being sent.
+func (c *Client) alone(ctx context.Context, f func(*link) error) error {
 	if err := c.applying.enter(ctx); err != nil {
 		return fmt.Errorf("wait for the configuration being applied: %w", err)
 	}
@@ -145,21 +155,13 @@ func (c *Client) Apply(ctx context.Context, files nginx.Files, cause string) err
 	if err != nil {
 		return err
 	}
-	return c.apply(ctx, l, files, cause)
+	return f(l)
 }
 
 // apply is called with applying held.
 func (c *Client) apply(ctx context.Context, l *link, files nginx.Files, cause string) error {
-	a, err := c.sendConfiguration(ctx, l, files, cause)
-	if err != nil {
-		return fmt.Errorf("send the configuration: %w", err)
-	}
-	l.waitFor(ctx, a.Passed)
-	switch {
-	case a.Refused != nil && a.Refused.Verdict != nil && a.Refused.Generation == files.Generation:
-		return a.Refused.Verdict
-	case a.Error != "":
-		return errors.New(a.Error)
+	if err := c.sendConfiguration(ctx, l, "/configuration", files, cause); err != nil {
+		return err
 	}
 	c.live, l.isLive = files, true
 	return nil

@@ -63,12 +63,22 @@ func TestARefusalSaysWhereAndWhy(t *testing.T) {
 	c.mustApply(p.files("one"))
 	c.told(2)
 	bad := p.files("two", "nonsense;")
+	web := &nginx.Server{Locations: []*nginx.Location{{Owner: "Ingress shop/web"}}}
+	bad.Layout = nginx.Layout{{Server: web, Span: nginx.Span{First: 1, Lines: 1000}, Parts: []nginx.Span{{First: 0, Lines: 1000}}}}
+	var tested *supervisor.ConfigError
+	if err := c.Test(context.Background(), bad); !errors.As(err, &tested) {
+		t.Errorf("a test says %v", err)
+	}
+	if err := c.Test(context.Background(), p.files("three")); err != nil {
+		t.Errorf("a test of a good one says %v", err)
+	}
+	c.told(2)
 	err := c.Apply(context.Background(), bad, "test")
 	var verdict *supervisor.ConfigError
 	if !errors.As(err, &verdict) {
 		t.Fatalf("the error is %v", err)
 	}
-	if verdict.File != "nginx.conf" || verdict.Line == 0 || verdict.Owner() != "Ingress shop/web" || !strings.Contains(verdict.Message, `unknown directive "nonsense"`) {
+	if verdict.File != "nginx.conf" || verdict.Line == 0 || verdict.Object != "Ingress shop/web" || !strings.Contains(verdict.Message, `unknown directive "nonsense"`) {
 		t.Errorf("the verdict is %+v", *verdict)
 	}
 	if got := c.told(1)[0]; !strings.HasPrefix(got, "tested NGINX refuses") {

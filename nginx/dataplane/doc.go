@@ -12,6 +12,7 @@
 //	POST /state               dynamic.Update documents, one a line: a reset in several, or one difference
 //	POST /settle              removes what the last state no longer has
 //	POST /configuration       multipart: a manifest in JSON, then the files that differ from those sent before
+//	POST /test                the same; NGINX only says what it thinks of it
 //	GET  /status              supervisor.Status
 //	POST /release             nobody sends requests any more; the answer says whether NGINX ends
 //

@@ -58,16 +58,27 @@ func (c *Client) sendState(ctx context.Context, l *link, state dynamic.State) er
 	return nil
 }
 
-// sendConfiguration sends a configuration, without the files that the data plane has.
-func (c *Client) sendConfiguration(ctx context.Context, l *link, files nginx.Files, cause string) (answer, error) {
-	a, err := c.postConfiguration(ctx, l, files, cause)
+// sendConfiguration sends a configuration to a path, without the files that the data plane has. NGINX's verdict, if it refuses
+// it, is the error; so is everything else that went wrong.
+func (c *Client) sendConfiguration(ctx context.Context, l *link, path string, files nginx.Files, cause string) error {
+	a, err := c.postConfiguration(ctx, l, path, files, cause)
 	if errors.Is(err, errBase) {
-		a, err = c.postConfiguration(ctx, l, files, cause)
+		a, err = c.postConfiguration(ctx, l, path, files, cause)
 	}
-	return a, err
+	if err != nil {
+		return fmt.Errorf("send the configuration: %w", err)
+	}
+	l.waitFor(ctx, a.Passed)
+	switch {
+	case a.Refused != nil && a.Refused.Verdict != nil && a.Refused.Generation == files.Generation:
+		return a.Refused.Verdict.Of(files) // whose line it is was not sent
+	case a.Error != "":
+		return errors.New(a.Error)
+	}
+	return nil
 }
 
-func (c *Client) postConfiguration(ctx context.Context, l *link, files nginx.Files, cause string) (answer, error) {
+func (c *Client) postConfiguration(ctx context.Context, l *link, path string, files nginx.Files, cause string) (answer, error) {
 	base := l.sent
 	m := manifest{Base: base.number, Number: base.number + 1, Generation: files.Generation, Shapes: files.Shapes, Cause: cause}
 	for _, f := range files.List {
@@ -79,7 +90,7 @@ func (c *Client) postConfiguration(ctx context.Context, l *link, files nginx.Fil
 	form := multipart.NewWriter(in)
 	go func() { in.CloseWithError(writeForm(form, m, files)) }()
 	l.sent = sent{number: m.Number}
-	a, err := c.callForm(ctx, l, "/configuration", form.FormDataContentType(), body)
+	a, err := c.callForm(ctx, l, path, form.FormDataContentType(), body)
 	if err != nil {
 		return a, err
 	}

@@ -74,7 +74,8 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	mux.HandleFunc("GET /session", s.serveSession)
 	mux.HandleFunc("POST /state", s.inSession(&s.pushing, s.takeState))
 	mux.HandleFunc("POST /settle", s.inSession(&s.pushing, s.settle))
-	mux.HandleFunc("POST /configuration", s.inSession(&s.applying, s.takeConfiguration))
+	mux.HandleFunc("POST /configuration", s.inSession(&s.applying, s.applyConfiguration))
+	mux.HandleFunc("POST /test", s.inSession(&s.applying, s.testConfiguration))
 	mux.HandleFunc("GET /status", s.inSession(new(sync.Mutex), s.tellStatus)) // waits for nothing
 	mux.HandleFunc("POST /release", s.inSession(new(sync.Mutex), s.release))
 	server := &http.Server{

@@ -105,7 +105,18 @@ func nextFile(form *multipart.Reader, name string) ([]byte, error) {
 	return content, nil
 }
 
-func (s *Server) takeConfiguration(w http.ResponseWriter, r *http.Request, now *session) {
+// applyConfiguration makes a configuration live. One that is half live is finished, even if the controller has ended.
+func (s *Server) applyConfiguration(w http.ResponseWriter, r *http.Request, now *session) {
+	s.takeConfiguration(w, r, now, func(files nginx.Files, cause string) error {
+		return s.engine.Apply(context.WithoutCancel(r.Context()), files, cause)
+	})
+}
+
+func (s *Server) testConfiguration(w http.ResponseWriter, r *http.Request, now *session) {
+	s.takeConfiguration(w, r, now, func(files nginx.Files, _ string) error { return s.engine.Test(r.Context(), files) })
+}
+
+func (s *Server) takeConfiguration(w http.ResponseWriter, r *http.Request, now *session, use func(files nginx.Files, cause string) error) {
 	form, err := r.MultipartReader()
 	if err != nil {
 		replyTo(w, fmt.Errorf("read the configuration: %w", err))
@@ -117,8 +128,7 @@ func (s *Server) takeConfiguration(w http.ResponseWriter, r *http.Request, now *
 		return
 	}
 	now.files = next
-	// One that is half live is finished, even if the controller has ended.
-	err = s.engine.Apply(context.WithoutCancel(r.Context()), next.files, cause)
+	err = use(next.files, cause)
 	s.passed++
 	s.feed.tell(event{Passed: s.passed})
 	var verdict *supervisor.ConfigError

@@ -143,6 +143,11 @@ func newConfigError(line string, files nginx.Files, dir string) *ConfigError {
 	if len(e.Message) > messageLimit {
 		e.Message = strings.ToValidUTF8(e.Message[:messageLimit], "") + "…"
 	}
+	return e.Of(files)
+}
+
+// Of names the object that the refused line comes from, by the layout of the files that were refused.
+func (e *ConfigError) Of(files nginx.Files) *ConfigError {
 	if e.File == mainFile {
 		e.Object = files.Layout.At(e.Line).String()
 	}
