@@ -19,6 +19,7 @@ var features = []Feature{
 	retries,
 	buffering,
 	httpVersion,
+	customHTTPErrors,
 	upstreamVhost,
 	connection,
 	serviceUpstream,

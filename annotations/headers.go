@@ -22,3 +22,26 @@ func BackendHeaders() []nginx.Header {
 		{Name: "Proxy", Value: nginx.Text("")},
 	}
 }
+
+// ErrorHeaders are the headers that a service gets which answers in place of an error, as ingress-nginx has them: they say what
+// happened and where. What else a client says of its address or scheme does not get through.
+func ErrorHeaders() []nginx.Header {
+	list := []nginx.Header{
+		{Name: "X-Code", Value: nginx.Var("error_code")},
+		{Name: "X-Format", Value: nginx.Var("http_accept")},
+		{Name: "X-Original-URI", Value: nginx.Var("request_uri")},
+		{Name: "X-Namespace", Value: nginx.Var("namespace")},
+		{Name: "X-Ingress-Name", Value: nginx.Var("ingress_name")},
+		{Name: "X-Service-Name", Value: nginx.Var("service_name")},
+		{Name: "X-Service-Port", Value: nginx.Var("service_port")},
+		{Name: "X-Request-ID", Value: nginx.Var("req_id")},
+		{Name: "X-Forwarded-For", Value: nginx.Var("remote_addr")},
+		{Name: "Host", Value: nginx.Var("best_http_host")},
+	}
+	for _, name := range []string{
+		"Connection", "Upgrade", "X-Real-IP", "X-Forwarded-Host", "X-Forwarded-Port", "X-Forwarded-Proto", "X-Forwarded-Scheme", "X-Scheme", "Proxy",
+	} {
+		list = append(list, nginx.Header{Name: name})
+	}
+	return list
+}

@@ -41,7 +41,7 @@ var notYet = collect([]group{
 	}},
 	{foreign{UseDefault, isOn}, []string{"enable-access-log"}},
 	{foreign{UseDefault, isOff}, []string{
-		"auth-always-set-cookie", "disable-proxy-intercept-errors", "enable-cors", "enable-opentelemetry", "enable-owasp-core-rules",
+		"auth-always-set-cookie", "enable-cors", "enable-opentelemetry", "enable-owasp-core-rules",
 		"enable-rewrite-log", "http2-push-preload", "ssl-passthrough", "upstream-hash-by-subset",
 	}},
 	{foreign{outcome: UseDefault}, []string{
@@ -50,7 +50,7 @@ var notYet = collect([]group{
 		"auth-request-redirect", "auth-response-headers", "auth-secret", "auth-secret-type", "auth-signin",
 		"auth-signin-redirect-param", "auth-tls-error-page", "auth-tls-match-cn", "auth-tls-pass-certificate-to-upstream",
 		"auth-tls-verify-client", "auth-tls-verify-depth", "cors-allow-credentials", "cors-allow-headers", "cors-allow-methods",
-		"cors-allow-origin", "cors-expose-headers", "cors-max-age", "custom-http-errors", "default-backend", "enable-global-auth",
+		"cors-allow-origin", "cors-expose-headers", "cors-max-age", "enable-global-auth",
 		"fastcgi-index", "fastcgi-params-configmap", "limit-allowlist", "limit-burst-multiplier", "limit-rate", "limit-rate-after",
 		"limit-whitelist", "load-balance", "mirror-host", "mirror-request-body", "mirror-target", "modsecurity-transaction-id",
 		"opentelemetry-operation-name", "opentelemetry-trust-incoming-span", "proxy-cookie-domain", "proxy-cookie-path",
@@ -88,8 +88,8 @@ var configKeysNotYet = collect([]group{
 		"allow-cross-namespace-resources", "annotation-value-word-blocklist",
 		"annotations-risk-level", "bind-address", "bind-address-ipv4", "bind-address-ipv6", "brotli-level",
 		"brotli-min-length", "brotli-types", "client-body-timeout", "client-header-buffer-size", "client-header-timeout",
-		"compute-full-forwarded-for", "custom-http-errors", "debug-connections", "default-type", "disable-access-log",
-		"disable-http-access-log", "disable-ipv6", "disable-ipv6-dns", "disable-proxy-intercept-errors",
+		"compute-full-forwarded-for", "debug-connections", "default-type", "disable-access-log",
+		"disable-http-access-log", "disable-ipv6", "disable-ipv6-dns",
 		"disable-stream-access-log", "enable-access-log-for-default-backend", "enable-aio-write", "enable-auth-access-log",
 		"enable-brotli", "enable-multi-accept", "enable-ocsp", "enable-opentelemetry", "enable-owasp-modsecurity-crs",
 		"enable-real-ip", "enable-serial-reloads", "enable-syslog", "enable-underscores-in-headers", "error-log-level",

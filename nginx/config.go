@@ -21,6 +21,8 @@ type HTTP struct {
 	Shared Directives
 	// Headers are sent to every backend, unless a location has a list of its own.
 	Headers []Header
+	// ErrorHeaders are sent to the services that answer in place of errors.
+	ErrorHeaders []Header
 	// MaxBody is the largest request body in bytes, 0 for any, where a location says nothing of it.
 	MaxBody int64
 	// HSTS is the value of Strict-Transport-Security on answers over TLS; "" for none.
@@ -162,6 +164,8 @@ const (
 	GRPC
 	// GRPCS is gRPC over TLS.
 	GRPCS
+	// FCGI is FastCGI in the clear.
+	FCGI
 
 	// Protocols is how many there are.
 	Protocols = iota
@@ -170,13 +174,16 @@ const (
 // Block is the name of the Upstream that serves a backend over the protocol. NGINX keeps idle connections by
 // upstream block and address, whatever was spoken on them, so no two protocols may share a block.
 func (p Protocol) Block(backend string) string {
-	return backend + [...]string{HTTP1: "", HTTPS: "_https", AutoHTTP: "_auto", GRPC: "_grpc", GRPCS: "_grpcs"}[p]
+	return backend + [...]string{HTTP1: "", HTTPS: "_https", AutoHTTP: "_auto", GRPC: "_grpc", GRPCS: "_grpcs", FCGI: "_fcgi"}[p]
 }
 
 // Module is the prefix of the directives of the NGINX module that speaks the protocol.
 func (p Protocol) Module() string {
-	if p == GRPC || p == GRPCS {
+	switch p {
+	case GRPC, GRPCS:
 		return "grpc"
+	case FCGI:
+		return "fastcgi"
 	}
 	return "proxy"
 }
@@ -206,6 +213,9 @@ type Location struct {
 	Protocol Protocol
 	// Upstream is the name of the backend that serves the location; "" answers 404. See Protocol.Block.
 	Upstream string
+	// Fallback is the backend that takes requests as long as Upstream has no endpoints, and answers in place of the errors
+	// that Body hands to ErrorLocation; "" for none. It is spoken to like Upstream, about errors in HTTP.
+	Fallback string
 	// Headers replace those of HTTP.Headers of the same name, or are added.
 	Headers []Header
 	// Body are all other directives. They name no object: what differs between locations with the
@@ -253,7 +263,7 @@ func (l *Location) Check() error {
 		list.Add("rewrite", l.Rewrite.Regex(), l.Rewrite.Target)
 	}
 	for _, h := range l.Headers {
-		list.Add(l.Protocol.Module()+"_set_header", Verbatim(h.Name), h.Value)
+		list = append(list, l.Protocol.SetHeader(h))
 	}
 	for _, some := range []Directives{list, l.Body} {
 		if _, err := some.Encode(""); err != nil {
@@ -315,7 +325,16 @@ func (l *Location) Set(name string, args ...Arg) {
 	l.Body = append(body, D(name, args...))
 }
 
-// Proxy adds a directive of the module that speaks the location's protocol: proxy_NAME or grpc_NAME.
+// SetHeader is the directive that sends a header to a backend. FastCGI has them as parameters.
+func (p Protocol) SetHeader(h Header) Directive {
+	if p == FCGI {
+		name := "HTTP_" + strings.ToUpper(strings.ReplaceAll(h.Name, "-", "_"))
+		return D("fastcgi_param", Verbatim(name), h.Value, Verbatim("if_not_empty"))
+	}
+	return D(p.Module()+"_set_header", Verbatim(h.Name), h.Value)
+}
+
+// Proxy adds a directive of the module that speaks the location's protocol: proxy_NAME, grpc_NAME or fastcgi_NAME.
 func (l *Location) Proxy(name string, args ...Arg) {
 	l.Body.Add(l.Protocol.Module()+"_"+name, args...)
 }

@@ -225,12 +225,34 @@ func (r *renderer) files() (nginx.Files, error) {
 		last.main = main
 	}
 	pair := r.config.HTTP.DefaultCertificate
-	return nginx.Files{Generation: last.main.generation, Shapes: last.main.shapes, Layout: last.main.layout, List: []nginx.File{
+	list := []nginx.File{
 		{Name: "nginx.conf", Content: last.main.text},
 		{Name: "upstreams.conf", Content: last.upstreamText},
 		{Name: certificateFile, Content: []byte(pair.Chain)},
 		{Name: keyFile, Content: []byte(pair.Key.Reveal()), Secret: true},
-	}}, nil
+	}
+	if len(last.main.errors) > 0 {
+		list = append(list, nginx.File{Name: "errors.conf", Content: last.main.errors})
+	}
+	return nginx.Files{Generation: last.main.generation, Shapes: last.main.shapes, Layout: last.main.layout, List: list}, nil
+}
+
+// errorService is what all locations that ask error services have in common, guards of other locations have no say there;
+// "" if there are none.
+func (r *renderer) errorService() (string, error) {
+	if !r.config.AsksErrorService() {
+		return "", nil
+	}
+	list := nginx.Directives{
+		nginx.D("allow", nginx.Verbatim("all")),
+		nginx.D("proxy_intercept_errors", nginx.OnOff(false)),
+		pass(nginx.HTTP1, nginx.ErrorUpstream),
+	}
+	text, err := append(list, setHeaders(nginx.HTTP1, r.config.HTTP.ErrorHeaders)...).Encode("")
+	if err != nil {
+		return "", fmt.Errorf("render errors.conf: %w", err)
+	}
+	return text, nil
 }
 
 // main writes nginx.conf. The configuration carries its own name, the hash of all else, so that workers can report which one
@@ -241,13 +263,17 @@ func (r *renderer) main() (mainText, error) {
 	if err != nil {
 		return mainText{}, err
 	}
+	errors, err := r.errorService()
+	if err != nil {
+		return mainText{}, err
+	}
 	pair, sum := r.config.HTTP.DefaultCertificate, sha256.New()
-	for _, piece := range []string{text, string(r.memory.last.hash), pair.Chain, pair.Key.Reveal()} {
+	for _, piece := range []string{text, errors, string(r.memory.last.hash), pair.Chain, pair.Key.Reveal()} {
 		fmt.Fprintf(sum, "%d\n%s", len(piece), piece)
 	}
 	view.Generation = hex.EncodeToString(sum.Sum(nil)[:16])
 	text, err = r.execute("nginx.tmpl", view)
-	return mainText{view.Generation, view.Shapes, []byte(text), r.layout(text)}, err
+	return mainText{view.Generation, view.Shapes, []byte(text), r.layout(text), []byte(errors)}, err
 }
 
 const (

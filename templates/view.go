@@ -47,7 +47,7 @@ func (r *renderer) mainView() mainView {
 		HSTS:            http.HSTS,
 		NamesHashSize:   size,
 		NamesHashBucket: bucket,
-		Headers:         append(setHeaders("proxy", http.Headers), setHeaders("grpc", http.Headers)...),
+		Headers:         append(setHeaders(nginx.HTTP1, http.Headers), setHeaders(nginx.GRPC, http.Headers)...),
 		Shared:          http.Shared,
 		Servers:         fragment(strings.Join(r.serverTexts, separator)),
 		Shapes:          shapeNames(r.config.Servers),
@@ -95,15 +95,23 @@ func namesHash(servers []*nginx.Server) (size, bucket int) {
 
 // setHeaders writes the headers of requests to backends. HTTP/2, which gRPC is spoken over, knows neither
 // Connection nor Upgrade.
-func setHeaders(module string, headers []nginx.Header) nginx.Directives {
+func setHeaders(protocol nginx.Protocol, headers []nginx.Header) nginx.Directives {
 	var list nginx.Directives
 	for _, h := range headers {
-		if module == "grpc" && (h.Name == "Connection" || h.Name == "Upgrade") {
+		if protocol.Module() == "grpc" && (h.Name == "Connection" || h.Name == "Upgrade") {
 			continue
 		}
-		list.Add(module+"_set_header", nginx.Verbatim(h.Name), h.Value)
+		list = append(list, protocol.SetHeader(h))
 	}
 	return list
+}
+
+// headers writes those of a location, nothing if it inherits all. No parameters of FastCGI are there to inherit.
+func (r *renderer) headers(protocol nginx.Protocol, own []nginx.Header) nginx.Directives {
+	if own == nil && protocol != nginx.FCGI {
+		return nil
+	}
+	return setHeaders(protocol, nginx.MergeHeaders(r.config.HTTP.Headers, own))
 }
 
 // serverView is the data of server.tmpl.
@@ -118,13 +126,16 @@ type serverView struct {
 	Directives   nginx.Directives
 	Locations    []Fragment
 	Shapes       []Fragment       // in dynamic mode, in place of Locations
+	Errors       bool             // whether something leads to the location that asks error services
+	GRPCErrors   bool             // whether something leads to that of gRPC
 	Captures     nginx.Directives // variables of shapes that routes set, if their patterns have them
 }
 
 func (r *renderer) serverView(s *nginx.Server) serverView {
 	v := serverView{
 		Listen: r.listen(s.IsDefault()), Names: s.Names(), IsDefault: s.IsDefault(), Directives: s.Directives, RedirectCode: r.config.HTTP.RedirectCode,
-		Captures: captures(s.Shapes),
+		Captures: captures(s.Shapes), GRPCErrors: s.HandsErrorsTo(nginx.GRPCErrorLocation),
+		Errors: r.config.HTTP.Shared.HandsErrorsTo(nginx.ErrorLocation) || s.HandsErrorsTo(nginx.ErrorLocation),
 	}
 	if s.AppRoot != nil {
 		target := s.AppRootTarget()
@@ -178,16 +189,16 @@ func (r *renderer) listen(isDefault bool) nginx.Directives {
 
 // locationView is the data of location.tmpl.
 type locationView struct {
-	Match                                            []nginx.Arg
-	Namespace, Ingress, Service, Port, Path, Backend string
-	IsExactTwin                                      bool
-	Denied                                           bool
-	Return                                           *redirectView
-	ToHTTPS                                          *redirectView
-	Rewrite                                          *rewriteView
-	Pass                                             nginx.Directive
-	Headers                                          nginx.Directives
-	Body                                             nginx.Directives
+	Match                                                      []nginx.Arg
+	Namespace, Ingress, Service, Port, Path, Backend, Fallback string
+	IsExactTwin                                                bool
+	Denied                                                     bool
+	Return                                                     *redirectView
+	ToHTTPS                                                    *redirectView
+	Rewrite                                                    *rewriteView
+	Pass                                                       nginx.Directive
+	Headers                                                    nginx.Directives
+	Body                                                       nginx.Directives
 }
 
 type redirectView struct {
@@ -206,6 +217,7 @@ func (r *renderer) locationView(l *nginx.Location) locationView {
 	v := locationView{
 		Match: matchArgs(l), Namespace: id.Namespace, Ingress: id.Ingress, Service: id.Service, Port: id.Port,
 		Path: id.Path, IsExactTwin: id.IsExactTwin, Backend: l.BackendName(), Denied: l.Denied, Pass: pass(l.Protocol, l.Block()), Body: l.Body,
+		Fallback: l.Fallback,
 	}
 	if l.Return != nil {
 		v.Return = &redirectView{Code: l.Return.Code, Target: l.Return.Target}
@@ -220,9 +232,7 @@ func (r *renderer) locationView(l *nginx.Location) locationView {
 	if l.Rewrite != nil {
 		v.Rewrite = &rewriteView{l.Rewrite.Regex(), l.Rewrite.Target, l.Rewrite.Printable}
 	}
-	if l.Headers != nil {
-		v.Headers = setHeaders(l.Protocol.Module(), nginx.MergeHeaders(r.config.HTTP.Headers, l.Headers))
-	}
+	v.Headers = r.headers(l.Protocol, l.Headers)
 	return v
 }
 
@@ -240,9 +250,8 @@ func (r *renderer) shapeView(s *nginx.Shape) shapeView {
 	v := shapeView{Name: nginx.Verbatim(s.Name), Pass: pass(s.Protocol, s.Upstream), Body: s.Body}
 	if s.Answer != nil {
 		v.Code, v.Target = s.Answer.Code, s.Answer.Target
-	}
-	if s.Headers != nil {
-		v.Headers = setHeaders(s.Protocol.Module(), nginx.MergeHeaders(r.config.HTTP.Headers, s.Headers))
+	} else {
+		v.Headers = r.headers(s.Protocol, s.Headers)
 	}
 	return v
 }
@@ -263,6 +272,9 @@ func matchArgs(l *nginx.Location) []nginx.Arg {
 func pass(protocol nginx.Protocol, block string) nginx.Directive {
 	if block == "" {
 		return nginx.D("try_files", nginx.Words("/nonexistent", "=404")...)
+	}
+	if protocol == nginx.FCGI {
+		return nginx.D("fastcgi_pass", nginx.Verbatim(block))
 	}
 	schemes := map[nginx.Protocol]nginx.Arg{
 		nginx.HTTP1: nginx.Verbatim("http"), nginx.HTTPS: nginx.Verbatim("https"), nginx.AutoHTTP: nginx.Var("scheme"),

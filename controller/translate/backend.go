@@ -34,10 +34,14 @@ type backend struct {
 type reference struct {
 	service cluster.Name
 	port    networkingv1.ServiceBackendPort
+	isFirst bool // the Service's first port is meant, whatever that is
 }
 
 // text is the port as the Ingress has it.
 func (r reference) text() string {
+	if r.isFirst {
+		return "(the first)"
+	}
 	if r.port.Name != "" {
 		return r.port.Name
 	}
@@ -68,7 +72,7 @@ func (t *translator) backend(i *ingress, ref *networkingv1.IngressServiceBackend
 func (t *translator) backendNamed(name string, i *ingress, ref *networkingv1.IngressServiceBackend, field, below string) *backend {
 	b := t.backends[name]
 	if b == nil {
-		b = &backend{name: name, reference: reference{cluster.Name{Namespace: i.Namespace, Name: ref.Name}, ref.Port}, by: i.Ingress}
+		b = &backend{name: name, reference: reference{service: cluster.Name{Namespace: i.Namespace, Name: ref.Name}, port: ref.Port}, by: i.Ingress}
 		t.fill(b, i.use)
 		t.addBackend(b)
 	}
@@ -76,8 +80,11 @@ func (t *translator) backendNamed(name string, i *ingress, ref *networkingv1.Ing
 	t.report(i, i.useFindings)
 	if b.problem != nil {
 		consequence := "; the path answers 503"
-		if i.isCanary {
+		switch {
+		case i.isCanary:
 			consequence = "; the canary takes no requests"
+		case fallbackName(i) != "":
+			consequence = "; the path answers 503, unless the Service of default-backend takes its requests"
 		}
 		t.problem(Problem{
 			Object: i.object(), Field: field + below + ".service" + b.problem.field, Severity: b.problem.severity,
@@ -110,7 +117,7 @@ func (w *world) makeDefaultBackend() {
 		})
 		return
 	}
-	b := &backend{name: defaultBackendName, reference: reference{name, networkingv1.ServiceBackendPort{Number: service.Spec.Ports[0].Port}}}
+	b := &backend{name: defaultBackendName, reference: reference{service: name, port: networkingv1.ServiceBackendPort{Number: service.Spec.Ports[0].Port}}}
 	w.fill(b, annotations.Backend{})
 	w.addBackend(b)
 }
@@ -124,9 +131,14 @@ func (t *translator) defaultBackend() *backend {
 	return b
 }
 
-// checkDefaultBackend reports what is wrong with the default backend.
+// checkDefaultBackend reports what is wrong with the default backend, which may have to answer in place of errors.
 func (t *translator) checkDefaultBackend() {
-	if b := t.defaultBackend(); b != nil && b.problem != nil {
+	b := t.defaultBackend()
+	if b == nil {
+		return
+	}
+	t.group.backends[b.name].isAlternative = true
+	if b.problem != nil {
 		t.problem(Problem{
 			Object: Object{"Service", b.service.Namespace, b.service.Name}, Severity: b.problem.severity, Reason: b.problem.reason,
 			Message: b.problem.message + "; the path answers 503",
@@ -248,7 +260,7 @@ func (w *world) fill(b *backend, use annotations.Backend) {
 		w.external(b, service)
 		return
 	}
-	servicePort := findPort(service, b.port)
+	servicePort := b.findPort(service)
 	if servicePort == nil {
 		b.problem = &backendProblem{".port", MissingPort, cluster.Error, fmt.Sprintf("Service %s has no port %s", b.service, b.text())}
 		return
@@ -261,6 +273,16 @@ func (w *world) fill(b *backend, use annotations.Backend) {
 	if isEmpty(b.data) {
 		b.problem = &backendProblem{".name", NoEndpoints, cluster.Warning, fmt.Sprintf("Service %s has no ready endpoint for port %s", b.service, b.text())}
 	}
+}
+
+func (r reference) findPort(s *corev1.Service) *corev1.ServicePort {
+	if !r.isFirst {
+		return findPort(s, r.port)
+	}
+	if len(s.Spec.Ports) == 0 {
+		return nil
+	}
+	return &s.Spec.Ports[0]
 }
 
 // findPort finds the port of a Service by name or number; either may also be that of a target port, as in

@@ -146,7 +146,7 @@ func TestRenderedFilesAreTheModel(t *testing.T) {
 		plan := c.Plan(t)
 		var want []string
 		for _, s := range plan.Config.Servers {
-			want = append(want, describeServer(s)...)
+			want = append(want, describeServer(s, plan.Config.HTTP.Shared)...)
 		}
 		if diff := cmp.Diff(want, parsedServers(t, plan.Files)); diff != "" {
 			t.Errorf("servers differ (-model +rendered):\n%s", diff)
@@ -164,7 +164,7 @@ func TestRenderedFilesAreTheModel(t *testing.T) {
 // nobody stands in blocks without endpoints, which NGINX does not take.
 const nobody = "0.0.0.1:1"
 
-func describeServer(s *nginx.Server) []string {
+func describeServer(s *nginx.Server, shared nginx.Directives) []string {
 	var names []string
 	if s.Name != "" {
 		names = append(names, s.Name)
@@ -196,6 +196,12 @@ func describeServer(s *nginx.Server) []string {
 			words = []string{"~*", l.Path}
 		}
 		all = append(all, fmt.Sprintf("location %q", words))
+	}
+	if s.HandsErrorsTo(nginx.GRPCErrorLocation) {
+		all = append(all, `location ["@grpc_error"]`)
+	}
+	if s.HandsErrorsTo(nginx.ErrorLocation) || shared.HandsErrorsTo(nginx.ErrorLocation) {
+		all = append(all, `location ["@error"]`, `location ["@error_without_body"]`)
 	}
 	return all
 }

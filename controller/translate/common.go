@@ -1,6 +1,8 @@
 package translate
 
 import (
+	"strings"
+
 	"github.com/sluice-ingress/sluice/annotations"
 	"github.com/sluice-ingress/sluice/controller/cluster"
 	"github.com/sluice-ingress/sluice/nginx"
@@ -14,10 +16,14 @@ type lookup struct {
 
 func (l lookup) ConfigMap(namespace, name string) map[string]string {
 	put(l.needs, need{"ConfigMap", cluster.Name{Namespace: namespace, Name: name}}, true)
-	if m := l.Snapshot.ConfigMap(namespace, name); m != nil {
+	switch m := l.Snapshot.ConfigMap(namespace, name); {
+	case m == nil:
+		return nil
+	case m.Data == nil:
+		return map[string]string{}
+	default:
 		return m.Data
 	}
-	return nil
 }
 
 func put[K comparable, V any](m *map[K]V, key K, v V) {
@@ -61,7 +67,7 @@ func (w *world) readConfigMap() {
 	w.defaults, findings = annotations.Defaults(data, lookup{w.snapshot, &w.needs})
 	http := &w.http
 	findings = append(findings, annotations.HTTP(w.defaults, http)...)
-	http.Headers = annotations.BackendHeaders()
+	http.Headers, http.ErrorHeaders = annotations.BackendHeaders(), annotations.ErrorHeaders()
 	shared, more := w.sharedBody()
 	http.Shared, findings = shared, append(findings, more...)
 	http.MaxBody = w.plain.MaxBody
@@ -86,7 +92,8 @@ func (w *world) sharedBody() (nginx.Directives, []annotations.Finding) {
 		w.plain = *l
 		names := map[string]bool{}
 		for _, d := range l.Body {
-			if !have[d.Name] {
+			// What is not about the module, but only locations of that protocol have, is not for all.
+			if !have[d.Name] && (p == nginx.HTTP1 || strings.HasPrefix(d.Name, p.Module()+"_")) {
 				all = append(all, d)
 			}
 			names[d.Name] = true

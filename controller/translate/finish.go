@@ -47,6 +47,10 @@ func (w *world) upstreams() []*nginx.Upstream {
 		}
 		w.sum.placeBlocks()
 	}
+	if asks := w.sum.asking > 0 || w.http.Shared.HandsErrorsTo(nginx.ErrorLocation); asks != w.sum.hasErrors {
+		w.sum.hasErrors = asks
+		w.sum.listBlocks()
+	}
 	return w.sum.upstreams
 }
 

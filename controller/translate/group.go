@@ -32,7 +32,7 @@ type use struct {
 	by        *ingress // the oldest that does
 	backend   *backend
 	protocols [nginx.Protocols]bool // what locations speak to it
-	// isAlternative tells that it is an alternative to another.
+	// isAlternative tells that it is an alternative to another, or may answer in its place: its peers are used in other blocks.
 	isAlternative bool
 	alternatives  map[string]map[string][]dynamic.Alternative // to it; see dynamic.Backend.Routes
 }

@@ -90,6 +90,7 @@ func (t *translator) findBackends() {
 			continue
 		}
 		i.fallback = t.ownFallback(i)
+		t.fallbackForErrors(i)
 		for r := range i.Spec.Rules {
 			t.rule(i, r)
 		}

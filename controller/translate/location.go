@@ -109,6 +109,7 @@ func (t *translator) location(p *path, m match, hasTLS bool) *nginx.Location {
 		l.Upstream = p.backend.name
 		l.Identity.Service, l.Identity.Port = p.backend.service.Name, p.backend.text()
 	}
+	l.Fallback = fallbackName(p.ingress)
 	if p.catchAll {
 		values = values.WithoutRedirects()
 	}

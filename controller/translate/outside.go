@@ -21,7 +21,7 @@ func (w *world) external(b *backend, s *corev1.Service) {
 		return
 	}
 	port := int(b.port.Number)
-	if p := findPort(s, b.port); p != nil {
+	if p := b.findPort(s); p != nil {
 		port = int(p.Port)
 		if p.TargetPort.Type == intstr.Int && p.TargetPort.IntVal > 0 {
 			port = int(p.TargetPort.IntVal)

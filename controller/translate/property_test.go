@@ -201,6 +201,7 @@ func bodies(t *testing.T, c golden.Case, plan controller.Plan) map[*nginx.Locati
 			t.Fatal(err)
 		}
 		blocks := strings.Split(text, "\n    location ")[1:]
+		blocks = slices.DeleteFunc(blocks, func(block string) bool { return strings.HasPrefix(block, "@") })
 		for server.IsDefault() && len(blocks) > len(server.Locations) {
 			blocks = blocks[1:] // /healthz
 		}

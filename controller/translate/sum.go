@@ -20,6 +20,8 @@ type sum struct {
 	blocks       []block // by name
 	upstreams    []*nginx.Upstream
 	idle         int               // connections that each of them keeps
+	asking       int               // servers that ask error services
+	hasErrors    bool              // upstreams have the block for that
 	changed      map[*backend]bool // whose blocks have to be made again
 	backends     shared[string, dynamic.Backend]
 	hosts        counted[string, string] // certificates by host
@@ -50,6 +52,11 @@ func (s *sum) isGood(f cluster.Fallback) bool {
 
 // add counts what a group contributes, or takes it away if by is -1.
 func (s *sum) add(g *group, by int) {
+	for _, p := range g.servers {
+		if p.server.HandsErrorsTo(nginx.ErrorLocation) {
+			s.asking += by
+		}
+	}
 	for host, id := range g.hosts {
 		s.hosts.count(host, id, by)
 	}
@@ -113,9 +120,19 @@ func (s *sum) placeBlocks() {
 	}
 	s.blocks = merged(s.blocks, func(b block) bool { return s.changed[b.backend] }, more, block.compare)
 	clear(s.changed)
-	s.upstreams = make([]*nginx.Upstream, len(s.blocks))
+	s.listBlocks()
+}
+
+// listBlocks makes the list of all blocks.
+func (s *sum) listBlocks() {
+	s.upstreams = make([]*nginx.Upstream, len(s.blocks), len(s.blocks)+1)
 	for i, b := range s.blocks {
 		s.upstreams[i] = b.upstream
+	}
+	if s.hasErrors {
+		errors := &nginx.Upstream{Name: nginx.ErrorUpstream, Keepalive: s.idle}
+		at, _ := slices.BinarySearchFunc(s.upstreams, errors, func(a, b *nginx.Upstream) int { return cmp.Compare(a.Name, b.Name) })
+		s.upstreams = slices.Insert(s.upstreams, at, errors)
 	}
 }
 

@@ -119,7 +119,8 @@ type Route struct {
 	Port        string `json:"port,omitempty"`
 	Path        string `json:"path,omitempty"`
 	IsExactTwin bool   `json:"is_exact_twin,omitempty"`
-	Backend     string `json:"backend,omitempty"` // $backend
+	Backend     string `json:"backend,omitempty"`  // $backend
+	Fallback    string `json:"fallback,omitempty"` // $fallback
 
 	// Slash takes requests for the path of this route without its last slash, if no other path is exactly that, nor a
 	// prefix in Host.Prefix. NGINX does so by itself in compiled mode.

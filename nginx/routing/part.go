@@ -88,7 +88,7 @@ func (m *partMaker) route(l *nginx.Location, s *nginx.Server) dynamic.Route {
 	id := l.Identity
 	r := dynamic.Route{
 		Namespace: id.Namespace, Ingress: id.Ingress, Service: id.Service, Port: id.Port, Path: id.Path, IsExactTwin: id.IsExactTwin,
-		Backend: l.BackendName(),
+		Backend: l.BackendName(), Fallback: l.Fallback,
 	}
 	if slash(l) && !s.HasExact(strings.TrimSuffix(l.Path, "/")) {
 		r.Slash = m.jump(301, nginx.Concat(nginx.Text(escapePath(l.Path)), nginx.Var("is_args"), nginx.Var("args")), l)

@@ -241,6 +241,9 @@ func (s *splitter) compose(live *nginx.Config) nginx.Config {
 		out.Servers[n].Shapes = sorted(s.memory.inUse(g))
 	}
 	out.Upstreams = upstreams(out.Servers)
+	if out.AsksErrorService() {
+		out.Upstreams = append(out.Upstreams, &nginx.Upstream{Name: nginx.ErrorUpstream, Keepalive: idleConnections})
+	}
 	return out
 }
 

@@ -116,7 +116,7 @@ spec("ingress: a body that says it is too large is refused, whoever it is for", 
   local ingress, ngx = fresh(one({ namespace = "n", limit = 10, too_large = "@413" }))
   for length, want in pairs({ ["10"] = "@proxy", ["0"] = "@proxy", ["11"] = "@413", ["99999999999999"] = "@413" }) do
     ngx.cleared = nil
-    same({ send(ingress, ngx, "a", "/", { content_length = length }) }, { want, { namespace = want == "@proxy" and "n" or nil } })
+    same({ send(ingress, ngx, "a", "/", { http_content_length = length }) }, { want, { namespace = want == "@proxy" and "n" or nil } })
     same(ngx.cleared, want == "@413" and "Expect" or nil)
   end
   same(send(ingress, ngx, "a", "/"), "@proxy")

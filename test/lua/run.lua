@@ -16,6 +16,7 @@ local SPECS = {
   "state_spec",
   "certificate_spec",
   "ingress_spec",
+  "ingress_errors_spec",
   "ingress_routes_spec",
   "fixtures_spec",
 }

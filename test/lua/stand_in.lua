@@ -73,7 +73,7 @@ function M.match(text, pattern)
 end
 
 local OURS = {
-  "address", "alternatives", "balancer", "balancer.round_robin", "certificate", "control", "dictionary", "dns", "ingress",
+  "address", "alternatives", "balancer", "balancer.round_robin", "certificate", "control", "dictionary", "dns", "grpc", "ingress",
   "resolver", "router", "routes", "state", "update", "update.routes",
 }
 

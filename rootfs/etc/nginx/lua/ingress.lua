@@ -10,6 +10,7 @@ local alternatives = require("alternatives")
 local balancer = require("balancer")
 local certificate = require("certificate")
 local control = require("control")
+local grpc = require("grpc")
 local resolver = require("resolver")
 local router = require("router")
 local routes = require("routes")
@@ -24,6 +25,9 @@ local set_more_tries = nginx.set_more_tries
 
 -- NGX_BUSY: "no live upstreams", which NGINX answers with 502; ngx.ERROR would be 500.
 local BUSY = -3
+
+-- DEFAULT_BACKEND is the controller's own, which has an entry if there is one.
+local DEFAULT_BACKEND = "upstream-default-backend"
 
 local M = {}
 
@@ -152,12 +156,13 @@ local function identify(route)
   if route.path then var.location_path = route.path end
   if route.is_exact_twin then var.path_type = "Exact" end
   if route.backend then var.backend = route.backend end
+  if route.fallback then var.fallback = route.fallback end
 end
 
 -- too_large tells whether a request says itself that its body is longer than the route takes. NGINX answers such a request
 -- without asking for the body.
 local function too_large(route)
-  local length = tonumber(var.content_length)
+  local length = tonumber(var.http_content_length) -- $content_length would stay what it is before the body is read
   if not length or length <= route.limit then return false end
   ngx.req.clear_header("Expect")
   return true
@@ -202,6 +207,29 @@ local function prepare(name, list)
   return true
 end
 
+-- use sends the request to a backend if that has endpoints, and tells whether it has.
+local function use(name)
+  local entry = name and name ~= "" and state.backend(name)
+  local pool = entry and ready(entry)
+  if not pool or pool.count == 0 then return false end
+  var.backend = name
+  found_for, found_at, found_pool = request_number(), now(), pool
+  return true
+end
+
+-- fall_back sends a request whose backend has no endpoints to the one that its Ingress names for that, and tells it why.
+local function fall_back()
+  if not use(var.fallback) then return false end
+  local set = ngx.req.set_header
+  set("X-Code", "503")
+  set("X-Format", var.http_accept)
+  set("X-Namespace", var.namespace)
+  set("X-Ingress-Name", var.ingress_name)
+  set("X-Service-Name", var.service_name)
+  set("X-Service-Port", var.service_port)
+  return true
+end
+
 -- route sends a request to the shape that its host and path lead to. Where that passes requests on, it does what rewrite does.
 function M.route()
   found_for = 0
@@ -219,7 +247,7 @@ function M.route()
   if not shape then return fail(target) end
   if target then var.redirect_target = target end
   if rewrite then replace(rewrite, found) end
-  if shape == route.shape and route.unavailable and not prepare(route.backend, route.alternatives) then
+  if shape == route.shape and route.unavailable and not prepare(route.backend, route.alternatives) and not fall_back() then
     return exec(route.unavailable)
   end
   return exec(shape)
@@ -231,7 +259,41 @@ function M.rewrite()
   found_for = 0
   local name = var.backend
   if not name or name == "" then return end
-  if not prepare(name) then return exit(ngx.HTTP_SERVICE_UNAVAILABLE) end
+  if not prepare(name) and not fall_back() then return exit(ngx.HTTP_SERVICE_UNAVAILABLE) end
+end
+
+-- Statuses for which NGINX itself may give up on a body that it has not read to its end.
+local UNREAD = { [400] = true, [408] = true, [413] = true }
+
+-- error sends a request that came to an error, which $error_code has, to the service that answers in its place: the Ingress's,
+-- else the controller's. Without endpoints of either it is 404. A request that says itself that its body is too large is
+-- refused before anybody looks whose it is; then it is 413 in that case.
+--
+-- A request that somebody makes to find out whether another may pass keeps its status: no service may turn a refusal into leave.
+function M.error()
+  found_for = 0
+  local code = tonumber(var.error_code)
+  if ngx.is_subrequest then return exit(code) end
+  ngx.status = ngx.HTTP_OK -- or the error would be the status whatever the service says
+  if not use(var.fallback) and not use(DEFAULT_BACKEND) then
+    var.backend = DEFAULT_BACKEND
+    return exit((var.location_path or "") == "" and code or ngx.HTTP_NOT_FOUND)
+  end
+  if UNREAD[code] and not var.upstream_status then return exec("@error_without_body") end
+end
+
+-- grpc_error answers a call of gRPC with the status of gRPC for an error, which $error_code has, in trailers alone. What is no
+-- call gets the error as it is.
+function M.grpc_error()
+  local code = tonumber(var.error_code)
+  if ngx.is_subrequest or not grpc.is_call(var.http_content_type) then return exit(code) end
+  local status, message = grpc.status(code)
+  local header = ngx.header
+  ngx.status = ngx.HTTP_OK
+  header["Content-Type"], header["Content-Length"] = "application/grpc", 0
+  header["grpc-status"], header["grpc-message"] = status, message
+  ngx.send_headers()
+  return exit(ngx.HTTP_OK)
 end
 
 local function failure(how, status)

@@ -117,6 +117,7 @@ local rewrite = object({
 
 local route_fields = object({
   namespace = name, ingress = name, service = name, port = name, path = long_text, is_exact_twin = flag, backend = name,
+  fallback = name,
   slash = jump, limit = count, too_large = shape, denied = shape, redirect = redirect, in_clear = shape, rewrite = rewrite,
   alternatives = list(alternative), unavailable = shape, shape = shape,
 })
