@@ -40,12 +40,12 @@ func buffers(v Values, l *nginx.Location) error {
 	}
 	busy, errBusy := busyBuffers(v, size, Size(number-1)*size)
 	file, errFile := tempFile(v, size)
-	l.Body.Add("proxy_buffering", nginx.Verbatim(proxyBuffering.In(v)))
-	l.Body.Add("proxy_request_buffering", nginx.Verbatim(proxyRequestBuffering.In(v)))
-	l.Body.Add("proxy_buffer_size", size.Arg())
-	l.Body.Add("proxy_buffers", nginx.Int(number), size.Arg())
-	l.Body.Add("proxy_busy_buffers_size", busy.Arg())
-	l.Body.Add("proxy_max_temp_file_size", file.Arg())
+	l.Proxy("buffering", nginx.Verbatim(proxyBuffering.In(v)))
+	l.Proxy("request_buffering", nginx.Verbatim(proxyRequestBuffering.In(v)))
+	l.Proxy("buffer_size", size.Arg())
+	l.Proxy("buffers", nginx.Int(number), size.Arg())
+	l.Proxy("busy_buffers_size", busy.Arg())
+	l.Proxy("max_temp_file_size", file.Arg())
 	return errors.Join(errBusy, errFile)
 }
 

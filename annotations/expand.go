@@ -32,7 +32,10 @@ const noCaptures = -1
 
 // expand reads a text in which $name and ${name} stand for variables and $1 to $9 for the captures of a path
 // that has that many groups. As in NGINX a capture is one digit, and one that the path lacks is empty.
-func expand(s string, groups int) (nginx.Arg, error) {
+func expand(s string, groups int) (nginx.Arg, error) { return expandKnown(s, groups, knownVariable) }
+
+// expandKnown is expand with another list of variables.
+func expandKnown(s string, groups int, known func(name string) bool) (nginx.Arg, error) {
 	var parts []nginx.Arg
 	for {
 		before, after, found := strings.Cut(s, "$")
@@ -57,7 +60,7 @@ func expand(s string, groups int) (nginx.Arg, error) {
 		if !closed {
 			return nginx.Arg{}, errors.New("has a ${ without a }")
 		}
-		if !knownVariable(name) {
+		if !known(name) {
 			return nginx.Arg{}, fmt.Errorf("uses $%.40s, which is no variable that can be used there", name)
 		}
 		parts = append(parts, nginx.Var(name))

@@ -19,6 +19,7 @@ var features = []Feature{
 	retries,
 	buffering,
 	httpVersion,
+	fastCGI,
 	customHTTPErrors,
 	upstreamVhost,
 	connection,

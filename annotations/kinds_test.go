@@ -215,7 +215,7 @@ func TestSettingsAreDescribed(t *testing.T) {
 // The outcomes of bad values are those of the column "bad" in the reference of ingress-nginx.
 func TestOutcomesOfBadValues(t *testing.T) {
 	refused := []string{
-		"client-body-buffer-size", "connection-proxy-header", "custom-http-errors", "default-backend", "from-to-www-redirect", "permanent-redirect", "permanent-redirect-code", "relative-redirects", "server-alias",
+		"client-body-buffer-size", "connection-proxy-header", "custom-http-errors", "default-backend", "fastcgi-index", "fastcgi-params-configmap", "from-to-www-redirect", "permanent-redirect", "permanent-redirect-code", "relative-redirects", "server-alias",
 		"temporal-redirect", "temporal-redirect-code", "upstream-vhost", "x-forwarded-prefix",
 	}
 	want := map[string]Outcome{"allowlist-source-range": Deny, "denylist-source-range": Deny}

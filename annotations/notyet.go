@@ -51,7 +51,7 @@ var notYet = collect([]group{
 		"auth-signin-redirect-param", "auth-tls-error-page", "auth-tls-match-cn", "auth-tls-pass-certificate-to-upstream",
 		"auth-tls-verify-client", "auth-tls-verify-depth", "cors-allow-credentials", "cors-allow-headers", "cors-allow-methods",
 		"cors-allow-origin", "cors-expose-headers", "cors-max-age", "enable-global-auth",
-		"fastcgi-index", "fastcgi-params-configmap", "limit-allowlist", "limit-burst-multiplier", "limit-rate", "limit-rate-after",
+		"limit-allowlist", "limit-burst-multiplier", "limit-rate", "limit-rate-after",
 		"limit-whitelist", "load-balance", "mirror-host", "mirror-request-body", "mirror-target", "modsecurity-transaction-id",
 		"opentelemetry-operation-name", "opentelemetry-trust-incoming-span", "proxy-cookie-domain", "proxy-cookie-path",
 		"proxy-redirect-from", "proxy-redirect-to", "proxy-ssl-ciphers", "proxy-ssl-name", "proxy-ssl-protocols",

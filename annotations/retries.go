@@ -27,7 +27,7 @@ var retries = Feature{
 	Name:     "Retries",
 	Settings: Settings{nextUpstream, nextUpstreamTimeout, nextUpstreamTries, retryNonIdempotent},
 	Location: func(v Values, l *nginx.Location) error {
-		l.Proxy("next_upstream", nginx.Words(conditions(v)...)...)
+		l.Proxy("next_upstream", nginx.Words(conditions(v, l.Protocol)...)...)
 		l.Proxy("next_upstream_timeout", nginx.Seconds(nextUpstreamTimeout.In(v)))
 		l.Proxy("next_upstream_tries", nginx.Int(nextUpstreamTries.In(v)))
 		return nil
@@ -35,10 +35,14 @@ var retries = Feature{
 }
 
 // conditions are when to retry. To NGINX, off outweighs all others.
-func conditions(v Values) []string {
+func conditions(v Values, p nginx.Protocol) []string {
 	words := nextUpstream.In(v)
+	if p == nginx.FCGI {
+		// The module knows no answers of these statuses, but counts failures that come to them as errors and timeouts.
+		words = slices.DeleteFunc(slices.Clone(words), func(word string) bool { return word == "http_502" || word == "http_504" })
+	}
 	switch {
-	case slices.Contains(words, "off"):
+	case slices.Contains(words, "off"), len(words) == 0:
 		return []string{"off"}
 	case retryNonIdempotent.In(v) && !slices.Contains(words, "non_idempotent"):
 		return append(slices.Clone(words), "non_idempotent")

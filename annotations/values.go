@@ -50,6 +50,8 @@ const (
 	Unsupported Reason = "UnsupportedAnnotation"
 	// Unknown is a key under our prefix that nobody knows.
 	Unknown Reason = "UnknownAnnotation"
+	// MissingConfigMap is a ConfigMap that something refers to and that does not exist.
+	MissingConfigMap Reason = "MissingConfigMap"
 	// Conflict is a value that contradicts another.
 	Conflict Reason = "ConflictingAnnotations"
 )

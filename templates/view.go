@@ -93,12 +93,12 @@ func namesHash(servers []*nginx.Server) (size, bucket int) {
 	return size, bucket
 }
 
-// setHeaders writes the headers of requests to backends. HTTP/2, which gRPC is spoken over, knows neither
-// Connection nor Upgrade.
+// setHeaders writes the headers of requests to backends. Neither HTTP/2, which gRPC is spoken over, nor FastCGI knows
+// Connection or Upgrade.
 func setHeaders(protocol nginx.Protocol, headers []nginx.Header) nginx.Directives {
 	var list nginx.Directives
 	for _, h := range headers {
-		if protocol.Module() == "grpc" && (h.Name == "Connection" || h.Name == "Upgrade") {
+		if protocol.Module() != "proxy" && (h.Name == "Connection" || h.Name == "Upgrade") {
 			continue
 		}
 		list = append(list, protocol.SetHeader(h))

@@ -65,7 +65,7 @@ const (
 	DuplicateCatchAll     Reason = "DuplicateDefaultBackend"
 	CatchAllDisabled      Reason = "DefaultBackendsDisabled"
 	UnsupportedParameters Reason = "UnsupportedParameters"
-	MissingConfigMap      Reason = "MissingConfigMap"
+	MissingConfigMap             = annotations.MissingConfigMap
 	UnreadableManifest    Reason = "UnreadableManifest"
 )
 

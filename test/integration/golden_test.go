@@ -113,6 +113,7 @@ func basePods(t testing.TB, pair tls.Certificate) {
 		pods.Start(t, address, service, nil)
 	}
 	pods.Start(t, "127.0.20.31:9443", "tls", &pair)
+	pods.StartFastCGI(t, "127.0.20.51:9900", "fcgi")
 }
 
 var modes = map[string]controller.Routing{"compiled": controller.Compiled, "dynamic": controller.Dynamic}

@@ -12,6 +12,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/fcgi"
 	"strconv"
 	"strings"
 	"testing"
@@ -56,6 +57,27 @@ func Start(t testing.TB, address, service string, certificate *tls.Certificate) 
 		_ = server.Serve(listener)
 	}()
 	t.Cleanup(func() { server.Close() })
+}
+
+// StartFastCGI serves FastCGI on the address until the test ends. Parameters that are no headers are told as headers
+// Fastcgi-NAME, with dashes for underscores.
+func StartFastCGI(t testing.TB, address, service string) {
+	t.Helper()
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		t.Fatalf("start a pod: %v", err)
+	}
+	inner := handler(address, service)
+	go func() {
+		_ = fcgi.Serve(listener, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			for name, value := range fcgi.ProcessEnv(r) {
+				r.Header.Set("Fastcgi-"+strings.ReplaceAll(name, "_", "-"), value)
+			}
+			r.RequestURI = r.URL.RequestURI()
+			inner.ServeHTTP(w, r)
+		}))
+	}()
+	t.Cleanup(func() { listener.Close() })
 }
 
 func handler(address, service string) http.Handler {
