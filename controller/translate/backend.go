@@ -27,6 +27,7 @@ type backend struct {
 	users   []*use                // by groups, the oldest Ingress first
 	by      *networkingv1.Ingress // who decided how data was found
 	data    dynamic.Backend       // without alternatives
+	spoken  spoken
 	problem *backendProblem
 }
 
@@ -78,6 +79,7 @@ func (t *translator) backendNamed(name string, i *ingress, ref *networkingv1.Ing
 	}
 	t.note(b, i)
 	t.report(i, i.useFindings)
+	t.reportUnknownProtocol(b, i, field+below)
 	if b.problem != nil {
 		consequence := "; the path answers 503"
 		switch {
@@ -167,7 +169,7 @@ func (w *world) backendsOf(c cluster.Changes) map[*backend]bool {
 }
 
 // refill finds the endpoints of backends again and brings them into the result. Groups of backends that have another
-// Problem than before become stale.
+// Problem than before, or another protocol, become stale.
 func (w *world) refill(backends map[*backend]bool, stale map[*group]bool) {
 	for b := range backends {
 		if len(b.users) == 0 && b.name != defaultBackendName {
@@ -185,7 +187,7 @@ func (w *world) refill(backends map[*backend]bool, stale map[*group]bool) {
 			how, b.by = b.users[0].by.use, b.users[0].by.Ingress
 		}
 		w.fill(b, how)
-		if !reflect.DeepEqual(before.problem, b.problem) {
+		if !reflect.DeepEqual(before.problem, b.problem) || before.spoken != b.spoken {
 			for _, u := range b.users {
 				stale[u.group] = true
 			}
@@ -251,16 +253,18 @@ func (b *backend) isUsed() bool {
 
 // fill finds the backend's endpoints, or says why there are none.
 func (w *world) fill(b *backend, use annotations.Backend) {
+	b.spoken = spoken{}
 	service := w.snapshot.Service(b.service.Namespace, b.service.Name)
 	if service == nil {
 		b.problem = &backendProblem{".name", MissingService, cluster.Error, fmt.Sprintf("Service %s does not exist", b.service)}
 		return
 	}
+	servicePort := b.findPort(service)
+	b.spoken = spokenAt(servicePort)
 	if service.Spec.Type == corev1.ServiceTypeExternalName {
 		w.external(b, service)
 		return
 	}
-	servicePort := b.findPort(service)
 	if servicePort == nil {
 		b.problem = &backendProblem{".port", MissingPort, cluster.Error, fmt.Sprintf("Service %s has no port %s", b.service, b.text())}
 		return

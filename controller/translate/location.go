@@ -106,7 +106,7 @@ func (t *translator) location(p *path, m match, hasTLS bool) *nginx.Location {
 		l.Denied = p.ingress.denied
 	}
 	if p.backend != nil {
-		l.Upstream = p.backend.name
+		l.Upstream, l.Protocol = p.backend.name, p.backend.spoken.protocol
 		l.Identity.Service, l.Identity.Port = p.backend.service.Name, p.backend.text()
 	}
 	l.Fallback = fallbackName(p.ingress)

@@ -51,6 +51,7 @@ const (
 	BadExternalName       Reason = "InvalidExternalName"
 	ExternalNameDisabled  Reason = "ExternalNameDisabled"
 	ResourceBackend       Reason = "ResourceBackend"
+	UnknownAppProtocol    Reason = "UnknownAppProtocol"
 	InvalidHost           Reason = "InvalidHost"
 	InvalidPath           Reason = "InvalidPath"
 	CannotBeWritten       Reason = "CannotBeWritten"
