@@ -136,8 +136,8 @@ var objectKind = Kind[string]{
 		if _, err := only(s, basicChars); err != nil {
 			return "", err
 		}
-		if s == "" || strings.Count(s, "/") > 1 {
-			return "", errors.New("is not a name, nor a namespace and a name")
+		if s == "" {
+			return "", errors.New("has nothing but blanks")
 		}
 		return s, nil
 	},

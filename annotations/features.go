@@ -22,6 +22,7 @@ var features = []Feature{
 	fastCGI,
 	customHTTPErrors,
 	upstreamVhost,
+	responseHeaders,
 	connection,
 	serviceUpstream,
 	canary,

@@ -32,7 +32,7 @@ func isNoLimit(text string) bool {
 // names out of here.
 var notYet = collect([]group{
 	{foreign{outcome: Deny}, []string{
-		"auth-proxy-set-headers", "auth-tls-secret", "auth-type", "auth-url", "custom-headers", "proxy-ssl-secret",
+		"auth-proxy-set-headers", "auth-tls-secret", "auth-type", "auth-url", "proxy-ssl-secret",
 	}},
 	{foreign{Deny, isNoLimit}, []string{"limit-connections", "limit-rpm", "limit-rps"}},
 	{foreign{Deny, isOff}, []string{"enable-modsecurity"}},
@@ -94,7 +94,7 @@ var configKeysNotYet = collect([]group{
 		"enable-brotli", "enable-multi-accept", "enable-ocsp", "enable-opentelemetry", "enable-owasp-modsecurity-crs",
 		"enable-real-ip", "enable-serial-reloads", "enable-syslog", "enable-underscores-in-headers", "error-log-level",
 		"error-log-path", "forwarded-for-header", "forwarded-for-proxy-protocol-header", "forwarded-host-header",
-		"generate-request-id", "geoip2-autoreload-in-minutes", "global-allowed-response-headers",
+		"generate-request-id", "geoip2-autoreload-in-minutes",
 		"global-auth-always-set-cookie", "global-auth-cache-duration", "global-auth-cache-key", "global-auth-method",
 		"global-auth-request-redirect", "global-auth-response-headers", "global-auth-signin",
 		"global-auth-signin-redirect-param", "global-auth-snippet", "grpc-buffer-size-kb", "gzip-disable", "gzip-level",
