@@ -42,7 +42,7 @@ var notYet = collect([]group{
 	{foreign{UseDefault, isOn}, []string{"enable-access-log"}},
 	{foreign{UseDefault, isOff}, []string{
 		"auth-always-set-cookie", "enable-cors", "enable-opentelemetry", "enable-owasp-core-rules",
-		"enable-rewrite-log", "http2-push-preload", "ssl-passthrough", "upstream-hash-by-subset",
+		"http2-push-preload", "ssl-passthrough", "upstream-hash-by-subset",
 	}},
 	{foreign{outcome: UseDefault}, []string{
 		"affinity", "affinity-canary-behavior", "affinity-mode", "auth-cache-duration", "auth-cache-key", "auth-keepalive",

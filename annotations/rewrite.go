@@ -12,6 +12,8 @@ var (
 			Doc("Takes the paths as regular expressions, matched from the start and in any case. It does so for all paths of the host, also those of other Ingresses.")
 	rewriteTarget = New("rewrite-target", rewriteTargetKind, "").Example("/$2").
 			Doc("Replaces the path; $1 to $9 are the captures of the path, which is taken as a regular expression. Implies use-regex. A target that starts with http:// or https:// redirects there with 302.")
+	rewriteLog = Bool("enable-rewrite-log", false).Example("true").
+			Doc("Writes what rewrite-target makes of paths to the error log.")
 	forwardedPrefix = New("x-forwarded-prefix", forwardedPrefixKind, "").Bad(Refuse).Example("/shop").
 			Doc("Value of the header X-Forwarded-Prefix on requests that rewrite-target changes; may use captures.")
 )
@@ -50,7 +52,7 @@ var forwardedPrefixKind = Kind[string]{
 
 var rewriting = Feature{
 	Name:     "Rewriting",
-	Settings: Settings{useRegex, rewriteTarget, forwardedPrefix},
+	Settings: Settings{useRegex, rewriteTarget, rewriteLog, forwardedPrefix},
 	Location: rewrite,
 }
 
@@ -77,6 +79,9 @@ func rewrite(v Values, l *nginx.Location) error {
 		return Denial(rewriteTarget, Conflict, "%s is nothing for the path %s, which has no such capture", printable(text), printable(l.Identity.Path))
 	}
 	l.Rewrite = &nginx.Rewrite{Pattern: pattern, Target: target}
+	if rewriteLog.In(v) {
+		l.Body.Add("rewrite_log", nginx.OnOff(true))
+	}
 	return prefixHeader(v, l, path.Groups())
 }
 

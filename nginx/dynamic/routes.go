@@ -165,6 +165,8 @@ type Rewrite struct {
 	Path    Template `json:"path"`
 	// Args, if there are any, are put before the query of the request, with a & between them if that is not empty.
 	Args Template `json:"args,omitempty"`
+	// Log writes what the path comes to to the error log.
+	Log bool `json:"log,omitempty"`
 	// DropArgs leaves out the query of the request.
 	DropArgs bool `json:"drop_args,omitempty"`
 	// Exports are names of groups that become variables of the same names, for headers; empty if the pattern is not found.

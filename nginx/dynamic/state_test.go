@@ -42,11 +42,11 @@ func state() State {
 					Prefix: map[string]int{"/app/": 0, "/": 1},
 					Routes: []Route{
 						{
-							Namespace: "shop", Ingress: "web", Service: "cart", Port: "80", Path: "/app", IsExactTwin: true, Backend: "shop_cart_80",
+							Namespace: "shop", Ingress: "web", Service: "cart", Port: "80", Path: "/app", IsExactTwin: true, Backend: "shop_cart_80", Fallback: "shop_empty_80",
 							Slash: &Jump{"@301", Template{"/app/", "is_args", "", "args"}}, Limit: 1 << 20, TooLarge: "@413", InClear: "@308",
 							Rewrite: &Rewrite{
 								Pattern: "/app(?<capture_1>/|$)", Refused: "@400", Path: Template{"/", "capture_1"}, Args: Template{"from=", "host"},
-								DropArgs: true, Exports: []string{"capture_1"},
+								DropArgs: true, Log: true, Exports: []string{"capture_1"},
 							},
 							Alternatives: []Alternative{{Backend: "shop_stable_80", Cookie: "canary", Weight: 30, WeightTotal: 100}},
 							Shape:        "@proxy",

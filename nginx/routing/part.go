@@ -132,6 +132,7 @@ func slash(l *nginx.Location) bool {
 
 func (m *partMaker) rewrite(l *nginx.Location, shape nginx.Shape) *dynamic.Rewrite {
 	r := &dynamic.Rewrite{Pattern: l.Rewrite.Pattern.String()}
+	r.Log = slices.ContainsFunc(l.Body, func(d nginx.Directive) bool { return d.Name == "rewrite_log" })
 	r.Path, r.Args, r.DropArgs = splitTarget(m.template(l.Rewrite.Target))
 	if l.Rewrite.Printable {
 		r.Refused = m.answer(400, nil, l)

@@ -178,6 +178,9 @@ local function replace(rewrite, found)
   for _, name in ipairs(rewrite.exports or {}) do
     if found[name] and found[name] ~= "" then var[name] = found[name] end
   end
+  if rewrite.log then
+    log(ngx.NOTICE, "rewritten: ", ngx.escape_uri(var.uri, 0), " to ", ngx.escape_uri(path, 0), arguments and "?" .. ngx.escape_uri(arguments, 0) or "")
+  end
   ngx.req.set_uri(path, false, true) -- any bytes
   if arguments then var.args = arguments end -- as they are: set_uri_args would escape some bytes
 end
