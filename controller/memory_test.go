@@ -115,17 +115,22 @@ func change(r *random.Rand, l *cluster.Lists) {
 		s := r.IntN(len(l.Slices))
 		old := l.Slices[s]
 		l.Slices[s] = fleet.Slice(old.Namespace, old.Labels["kubernetes.io/service-name"], 8080, fmt.Sprintf("10.1.0.%d", r.IntN(200)))
-	case 6: // a Service loses its port, or gets an address
+	case 6: // a Service loses its port, says what is spoken there, or gets an address
 		s := r.IntN(len(l.Services))
 		service := l.Services[s].DeepCopy()
 		service.Spec.Ports[0].Port, service.Spec.ClusterIP = int32(80+r.IntN(2)), pick(r, "", "10.96.0.1")
+		protocol := pick(r, "http", "https", "unheard of")
+		service.Spec.Ports[0].AppProtocol = &protocol
 		l.Services[s] = service
 	case 7:
 		if r.IntN(4) == 0 {
 			l.ConfigMaps = []*corev1.ConfigMap{{
 				ObjectMeta: metav1.ObjectMeta{Namespace: "n", Name: "c"},
-				Data:       map[string]string{"proxy-read-timeout": fmt.Sprint(r.IntN(3) + 60), "nonsense": "x"},
+				Data:       map[string]string{"proxy-read-timeout": fmt.Sprint(r.IntN(3) + 60), "nonsense": "x", "global-allowed-response-headers": "X-One"},
 			}}
+		} else if len(l.ConfigMaps) > 0 {
+			headers := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "n", Name: "h"}, Data: map[string]string{pick(r, "X-One", "X-One", "X-Two"): "1"}}
+			l.ConfigMaps = []*corev1.ConfigMap{l.ConfigMaps[0], headers}
 		}
 	case 8, 9:
 		all := tlsSecrets()
@@ -153,9 +158,10 @@ func pick(r *random.Rand, words ...string) string { return words[r.IntN(len(word
 func changeIngress(r *random.Rand, ingress *networkingv1.Ingress) {
 	switch r.IntN(6) {
 	case 0:
-		key := pick(r, "rewrite-target", "app-root", "server-alias", "permanent-redirect", "denylist-source-range", "from-to-www-redirect", "service-upstream", "canary")
+		key := pick(r, "rewrite-target", "app-root", "server-alias", "permanent-redirect", "denylist-source-range", "from-to-www-redirect", "service-upstream", "canary", "custom-http-errors", "custom-headers")
 		ingress.Annotations = map[string]string{
-			"nginx.ingress.kubernetes.io/" + key: pick(r, "/x", "true", "true", "bad value", "host-3.example.com", "a.host-3.example.com,b.example.com", "10.0.0.0/8"),
+			"nginx.ingress.kubernetes.io/" + key:          pick(r, "/x", "true", "true", "bad value", "host-3.example.com", "a.host-3.example.com,b.example.com", "10.0.0.0/8", "404,503", "n/h"),
+			"nginx.ingress.kubernetes.io/default-backend": pick(r, "", "svc-0-1", "svc-1-1", "none"),
 		}
 		return
 	case 1: // nothing but a default backend, perhaps none that exists
