@@ -33,6 +33,13 @@ type Feature struct {
 type Backend struct {
 	// ClusterIP sends requests to the Service's own address instead of its endpoints.
 	ClusterIP bool
+	// Balance and HashBy say how requests are spread over the endpoints.
+	Balance dynamic.Algorithm
+	HashBy  *dynamic.HashBy
+	// Affinity keeps clients on an endpoint; nil does not. Ingresses and what identifies the backend are left out.
+	Affinity *dynamic.Affinity
+	// SharesAffinity extends the affinity of the Service that this one is an alternative to.
+	SharesAffinity bool
 	// Canary makes the Service an alternative to another Ingress's, for the requests that it says; nil for a Service
 	// that takes all. Its Backend stays empty.
 	Canary *dynamic.Alternative

@@ -25,5 +25,8 @@ var features = []Feature{
 	responseHeaders,
 	connection,
 	serviceUpstream,
+	balancing,
+	affinity,
+	keepalive,
 	canary,
 }

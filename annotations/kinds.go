@@ -86,7 +86,10 @@ func SecondsOf(key string, def int) *Setting[time.Duration] {
 // Enum is one of the given words, blanks around it ignored. With fold, case does not matter; the value is
 // always the word as given here.
 func Enum(key, def string, fold bool, words ...string) *Setting[string] {
-	name := strings.Join(words[:len(words)-1], ", ") + " or " + words[len(words)-1]
+	name := words[len(words)-1]
+	if others := words[:len(words)-1]; len(others) > 0 {
+		name = strings.Join(others, ", ") + " or " + name
+	}
 	parse := func(s string) (string, error) {
 		s = strings.TrimSpace(s)
 		for _, w := range words {

@@ -115,6 +115,44 @@ var kindCases = []struct {
 		},
 	},
 	{
+		hashBy,
+		map[string]string{
+			"$request_uri": "$request_uri", "${arg_a}-x": "$arg_a-x", "${host}x": "${host}x", "$uri$host": "$uri$host", " $binary_remote_addr ": "$binary_remote_addr",
+			"a-_{}": "a-_{}", "$http_x_key": "$http_x_key", "$ssl_session_id": "$ssl_session_id",
+		},
+		[]string{"a b;", "$", "${host", "$nope", "$server_name", "$ssl_client_raw_cert", "$1", "a.b", "\"", "\\$host", "$host\n", " ", strings.Repeat("a", maxText+1)},
+	},
+	{
+		hashBySubsetSize,
+		map[string]string{"0": "3", "1": "1", "5": "5"},
+		[]string{"-1", "a", "2147483648"},
+	},
+	{
+		affinityOn,
+		map[string]string{"cookie": "cookie", " cookie ": "cookie"},
+		[]string{"Cookie", "ip", "cookies"},
+	},
+	{
+		cookieMaxAge,
+		map[string]string{"0": "0", "-1": "-1", "+3": "3", "2147483647": "2147483647"},
+		[]string{"abc", "1d", " 1", "2147483648", "-2147483648", ""},
+	},
+	{
+		cookiePath,
+		map[string]string{"/": "/", " /a?b=c&d,e ": "/a?b=c&d,e", "a": "a"},
+		[]string{"no slash;", "/a b", "/\"", "/a\nb", " "},
+	},
+	{
+		cookieSameSite,
+		map[string]string{"none": "None", "LAX": "Lax", "Strict": "Strict"},
+		[]string{"all", "None;"},
+	},
+	{
+		keepaliveTime,
+		map[string]string{"1h": "3600s", "1h 30m": "5400s", "90": "90s", "1M 1d": "2678400s", "68y": "2144448000s"},
+		[]string{"soon", "1h30m", "1 h", "-1", "1ms", "69y", "99999999999999999999", "9999999999", " ", "", "1.5h"},
+	},
+	{
 		canaryHeader,
 		map[string]string{"X-Canary": "X-Canary", " X_Canary\n": "X_Canary", "a.b~c/d:e": "a.b~c/d:e"},
 		[]string{"X Canary", "X-Canary;", "X-Canary\nY", "\"x\"", "$x", " ", "ü", strings.Repeat("a", maxText+1)},
@@ -215,8 +253,10 @@ func TestSettingsAreDescribed(t *testing.T) {
 // The outcomes of bad values are those of the column "bad" in the reference of ingress-nginx.
 func TestOutcomesOfBadValues(t *testing.T) {
 	refused := []string{
-		"client-body-buffer-size", "connection-proxy-header", "custom-http-errors", "default-backend", "fastcgi-index", "fastcgi-params-configmap", "from-to-www-redirect", "permanent-redirect", "permanent-redirect-code", "relative-redirects", "server-alias",
-		"temporal-redirect", "temporal-redirect-code", "upstream-vhost", "x-forwarded-prefix",
+		"client-body-buffer-size", "connection-proxy-header", "custom-http-errors", "default-backend", "fastcgi-index",
+		"fastcgi-params-configmap", "from-to-www-redirect", "load-balance", "permanent-redirect", "permanent-redirect-code",
+		"relative-redirects", "server-alias", "temporal-redirect", "temporal-redirect-code", "upstream-hash-by",
+		"upstream-hash-by-subset", "upstream-hash-by-subset-size", "upstream-vhost", "x-forwarded-prefix",
 	}
 	want := map[string]Outcome{"allowlist-source-range": Deny, "denylist-source-range": Deny}
 	for _, key := range refused {

@@ -77,7 +77,7 @@ func TestVerdictIsTheWorstOutcome(t *testing.T) {
 		want        Outcome
 	}{
 		{nil, UseDefault},
-		{[]string{"proxy-body-size=x", "nonsense=x", "affinity=cookie"}, UseDefault},
+		{[]string{"proxy-body-size=x", "nonsense=x", "mirror-target=/x"}, UseDefault},
 		{[]string{"denylist-source-range=x", "proxy-body-size=x"}, Deny},
 		{[]string{"denylist-source-range= "}, Deny},
 		{[]string{"denylist-source-range=x", "server-alias=~"}, Refuse},
@@ -143,7 +143,7 @@ func TestMessagesSayWhatIsUsedInstead(t *testing.T) {
 		"whitelist-sorce-range=10.0.0.1":    `no annotation has this name, so it has no effect; did you mean whitelist-source-range?`,
 		"quite-something-else=1":            `no annotation has this name, so it has no effect`,
 		"hsts=true":                         `this is a key of the controller's ConfigMap and has no effect as an annotation`,
-		"affinity=cookie":                   `this annotation is not supported yet and has no effect`,
+		"mirror-target=/x":                  `this annotation is not supported yet and has no effect`,
 		"auth-url=http://a":                 `this annotation is not supported yet`,
 	} {
 		v := read(config, annotation)

@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Config is everything that NGINX is told about hosts, in the order in which it is written.
@@ -31,6 +32,8 @@ type HTTP struct {
 	RedirectCode int
 	// DefaultCertificate is served when no other fits the server name a client asks for.
 	DefaultCertificate Certificate
+	// Keepalive says which idle connections to endpoints are kept.
+	Keepalive Keepalive
 }
 
 // Header is one header of a request to a backend. An empty value removes the client's.
@@ -357,6 +360,14 @@ func MergeHeaders(base, further []Header) []Header {
 		}
 	}
 	return merged
+}
+
+// Keepalive is what becomes of connections to endpoints.
+type Keepalive struct {
+	Connections int           // idle ones kept per upstream and worker, if there are few upstreams
+	Requests    int           // how many one takes
+	Time        time.Duration // after which the next request is the last
+	Timeout     time.Duration // how long one may be idle
 }
 
 // Upstream is a group of endpoints.

@@ -202,7 +202,11 @@ func (r *renderer) upstreams() error {
 
 func (r *renderer) upstream(u *nginx.Upstream) (rememberedUpstream, error) {
 	made := rememberedUpstream{keepalive: u.Keepalive, endpoints: u.Endpoints}
-	view := upstreamView{Name: nginx.Verbatim(u.Name), Keepalive: u.Keepalive, Settings: u.Settings}
+	all := r.config.HTTP.Keepalive
+	view := upstreamView{
+		Name: nginx.Verbatim(u.Name), Keepalive: u.Keepalive, Settings: u.Settings,
+		KeepaliveTime: wholeHours(all.Time), KeepaliveTimeout: nginx.Seconds(all.Timeout), KeepaliveRequests: all.Requests,
+	}
 	var err error
 	if made.bare, err = r.execute("upstream.tmpl", view); err != nil {
 		return made, err
@@ -212,6 +216,14 @@ func (r *renderer) upstream(u *nginx.Upstream) (rememberedUpstream, error) {
 	}
 	made.text, err = r.execute("upstream.tmpl", view)
 	return made, err
+}
+
+// wholeHours writes a time in hours if that is exact, as people do, and in seconds otherwise.
+func wholeHours(d time.Duration) nginx.Arg {
+	if hours := d / time.Hour; hours > 0 && d%time.Hour == 0 {
+		return nginx.Concat(nginx.Int(int(hours)), nginx.Verbatim("h"))
+	}
+	return nginx.Seconds(d)
 }
 
 // files puts everything together.

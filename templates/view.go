@@ -21,6 +21,7 @@ type mainView struct {
 	KeyFile         nginx.Arg
 	StateFile       string
 	HSTS            string
+	KeepsNone       bool // no idle connections to endpoints
 	NamesHashSize   int
 	NamesHashBucket int
 	Headers         nginx.Directives
@@ -45,6 +46,7 @@ func (r *renderer) mainView() mainView {
 		KeyFile:         nginx.Verbatim(keyFile),
 		StateFile:       r.options.StateDir + "/state.jsonl",
 		HSTS:            http.HSTS,
+		KeepsNone:       http.Keepalive.Connections == 0,
 		NamesHashSize:   size,
 		NamesHashBucket: bucket,
 		Headers:         append(setHeaders(nginx.HTTP1, http.Headers), setHeaders(nginx.GRPC, http.Headers)...),
@@ -289,4 +291,7 @@ type upstreamView struct {
 	Endpoints []nginx.Arg
 	Keepalive int
 	Settings  nginx.Directives
+
+	KeepaliveTime, KeepaliveTimeout nginx.Arg
+	KeepaliveRequests               int
 }

@@ -98,9 +98,12 @@ func (t *translator) backendNamed(name string, i *ingress, ref *networkingv1.Ing
 
 // note says that the group uses a backend. Its Ingresses come by age.
 func (t *translator) note(b *backend, by *ingress) {
-	if t.group.backends[b.name] == nil {
-		put(&t.group.backends, b.name, &use{group: t.group, backend: b, by: by})
+	u := t.group.backends[b.name]
+	if u == nil {
+		u = &use{group: t.group, backend: b, by: by}
+		put(&t.group.backends, b.name, u)
 	}
+	u.noteAffinity(by)
 }
 
 const defaultBackendName = "upstream-default-backend"
@@ -171,7 +174,7 @@ func (w *world) backendsOf(c cluster.Changes) map[*backend]bool {
 // refill finds the endpoints of backends again and brings them into the result. Groups of backends that have another
 // Problem than before, or another protocol, become stale.
 func (w *world) refill(backends map[*backend]bool, stale map[*group]bool) {
-	for b := range backends {
+	for b := range withCanaries(backends) {
 		if len(b.users) == 0 && b.name != defaultBackendName {
 			delete(w.backends, b.name)
 			if delete(w.served[b.service], b); len(w.served[b.service]) == 0 {
@@ -187,6 +190,7 @@ func (w *world) refill(backends map[*backend]bool, stale map[*group]bool) {
 			how, b.by = b.users[0].by.use, b.users[0].by.Ingress
 		}
 		w.fill(b, how)
+		w.spread(b, how)
 		if !reflect.DeepEqual(before.problem, b.problem) || before.spoken != b.spoken {
 			for _, u := range b.users {
 				stale[u.group] = true

@@ -109,8 +109,12 @@ func (t *translator) take(h *host, p *path, c *canary) {
 			p.text, label(c.host), p.canary.ingress.object(), p.canary.field))
 		return
 	}
-	p.canary, t.group.backends[c.backend.name].isAlternative = c, true
-	routes := &t.group.backends[p.backend.name].alternatives
+	main, other := t.group.backends[p.backend.name], t.group.backends[c.backend.name]
+	p.canary, other.isAlternative = c, true
+	if c.ingress.use.SharesAffinity {
+		main.canaries, other.mains = append(main.canaries, c.backend), append(other.mains, p.backend)
+	}
+	routes := &main.alternatives
 	hasTwin := p.exact && slices.ContainsFunc(h.paths, func(other *path) bool { return other.text == p.text && !other.exact })
 	for _, name := range h.names {
 		if (*routes)[name] == nil {

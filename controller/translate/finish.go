@@ -40,7 +40,7 @@ func (w *world) gatherProblems() Problems {
 // block of their own: their peers are used in the block of the location's own backend.
 func (w *world) upstreams() []*nginx.Upstream {
 	w.sum.placeBlocks()
-	if idle := idleConnections(len(w.sum.blocks)); idle != w.sum.idle {
+	if idle := idleConnections(w.http.Keepalive.Connections, len(w.sum.blocks)); idle != w.sum.idle {
 		w.sum.idle = idle
 		for _, b := range w.backends {
 			w.sum.changed[b] = true
@@ -58,7 +58,9 @@ func (w *world) upstreams() []*nginx.Upstream {
 func (b *backend) blocks(idle int) []block {
 	var endpoints []string
 	for _, e := range b.data.Endpoints {
-		endpoints = append(endpoints, net.JoinHostPort(e.Address, strconv.Itoa(e.Port)))
+		if !e.SessionsOnly {
+			endpoints = append(endpoints, net.JoinHostPort(e.Address, strconv.Itoa(e.Port)))
+		}
 	}
 	var list []block
 	for n, isUsed := range b.protocols() {
@@ -75,13 +77,14 @@ func (b *backend) blocks(idle int) []block {
 	return list
 }
 
-// idleConnections is how many idle connections one upstream keeps per worker. ingress-nginx keeps 320 for
-// all backends together. NGINX allocates the slots when it starts, about 170 bytes each, so a cluster of many
-// backends gets fewer for each: never under 40, and in steps, so that one backend more changes nothing.
-func idleConnections(upstreams int) int {
-	idle := 320
+// idleConnections is how many idle connections one upstream keeps per worker, of so many wanted (320, as in ingress-nginx, which
+// counts those of all backends together, unless the ConfigMap says otherwise). NGINX allocates the slots when it starts, about
+// 170 bytes each, so a cluster of many backends gets fewer for each: never under 40 of those wanted, and in steps, so that
+// one backend more changes nothing.
+func idleConnections(wanted, upstreams int) int {
+	idle := wanted
 	for idle > 40 && idle*upstreams > 32000 {
 		idle /= 2
 	}
-	return idle
+	return max(idle, min(wanted, 40))
 }

@@ -35,6 +35,10 @@ type use struct {
 	// isAlternative tells that it is an alternative to another, or may answer in its place: its peers are used in other blocks.
 	isAlternative bool
 	alternatives  map[string]map[string][]dynamic.Alternative // to it; see dynamic.Backend.Routes
+
+	keepers  []*ingress // those that ask for affinity, by age
+	canaries []*backend // that share its affinity
+	mains    []*backend // whose affinity it shares
 }
 
 // regroup replaces groups: their Ingresses and some new ones are grouped and translated again. It returns the backends that

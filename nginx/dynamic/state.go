@@ -43,6 +43,11 @@ type Backend struct {
 	// Routes are those whose requests may go to other backends instead, by the variable $server_name and, below it,
 	// by RoutePath.
 	Routes map[string]map[string][]Alternative `json:"routes,omitempty"`
+
+	// Balance is the Algorithm that shares requests out, among those that neither HashBy nor Affinity decides.
+	Balance  Algorithm `json:"balance,omitempty"`
+	HashBy   *HashBy   `json:"hash_by,omitempty"`
+	Affinity *Affinity `json:"affinity,omitempty"` // comes before HashBy
 }
 
 // RoutePath is the key of a path in Backend.Routes: its text, as in the variable $location_path. Of an Exact and a
@@ -77,6 +82,9 @@ type Alternative struct {
 type Endpoint struct {
 	Address string `json:"address"`
 	Port    int    `json:"port"`
+	// SessionsOnly endpoints get no requests but those whose cookie names them: they terminate and still serve, or others
+	// are nearer. Only backends with Affinity have any.
+	SessionsOnly bool `json:"sessions_only,omitempty"`
 }
 
 // Update is a document: entries that are new or changed, and names of those that are gone.
@@ -202,7 +210,8 @@ func Gone(old, new State, generation uint64) Update {
 
 // sameBackend compares lists by identity first: translations hand out the same ones for as long as nothing changes.
 func sameBackend(a, b Backend) bool {
-	return isSame(a.Endpoints, b.Endpoints) && isSame(a.Names, b.Names) && len(a.Routes)+len(b.Routes) == 0 || reflect.DeepEqual(a, b)
+	return isSame(a.Endpoints, b.Endpoints) && isSame(a.Names, b.Names) && len(a.Routes)+len(b.Routes) == 0 &&
+		a.Balance == b.Balance && a.HashBy == b.HashBy && a.Affinity == b.Affinity || reflect.DeepEqual(a, b)
 }
 
 func isSame(a, b []Endpoint) bool {

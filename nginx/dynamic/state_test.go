@@ -18,11 +18,24 @@ func state() State {
 	return State{
 		Settings: Settings{Nameservers: []string{"10.96.0.10:53"}, Search: []string{"shop.svc.cluster.local"}, Ndots: 5, OwnAddresses: []string{"10.0.0.7"}},
 		Backends: map[string]Backend{
-			"shop_cart_80":  {Endpoints: []Endpoint{{"10.0.0.1", 8080}, {"2001:db8::1", 8080}}},
-			"shop_ext_443":  {Names: []Endpoint{{"api.example.com", 443}}},
+			"shop_cart_80":  {Endpoints: []Endpoint{{Address: "10.0.0.1", Port: 8080}, {Address: "2001:db8::1", Port: 8080}}},
+			"shop_ext_443":  {Names: []Endpoint{{Address: "api.example.com", Port: 443}}},
 			"shop_empty_80": {},
+			"shop_hashed_80": {
+				Endpoints: []Endpoint{{Address: "10.0.0.4", Port: 8080}}, HashBy: &HashBy{Key: Template{"", "request_uri", "-", "http_x_key"}, Subset: 3},
+			},
+			"shop_sticky_80": {
+				Endpoints: []Endpoint{{Address: "10.0.0.5", Port: 8080}, {Address: "10.0.0.6", Port: 8080, SessionsOnly: true}}, Balance: EWMA,
+				Affinity: &Affinity{
+					Cookie: Cookie{
+						Name: "route", Path: "/shop", Domain: "example.com", Expires: new(int), MaxAge: new(int), Secure: true, SameSite: "None",
+						ConditionalSameSiteNone: true,
+					},
+					Persistent: true, ChangeOnFailure: true, Ingresses: []string{"shop/web"}, Key: "k", ID: "i", FormerID: "f",
+				},
+			},
 			"shop_stable_80": {
-				Endpoints: []Endpoint{{"10.0.0.3", 8080}},
+				Endpoints: []Endpoint{{Address: "10.0.0.3", Port: 8080}},
 				Routes: map[string]map[string][]Alternative{"shop.example.com": {
 					"/": {{Backend: "shop_cart_80", Header: "X-Canary", HeaderPattern: "^a+$", Cookie: "canary", Weight: 30, WeightTotal: 200}},
 					RoutePath("/", true): {
@@ -68,11 +81,11 @@ func later() State {
 	s := state()
 	s.Settings.Ndots = 1
 	s.Backends = map[string]Backend{
-		"shop_cart_80": {Endpoints: []Endpoint{{"10.0.0.2", 8080}}},
+		"shop_cart_80": {Endpoints: []Endpoint{{Address: "10.0.0.2", Port: 8080}}},
 		"shop_ext_443": s.Backends["shop_ext_443"],
-		"shop_new_80":  {Endpoints: []Endpoint{{"10.0.0.9", 80}}},
+		"shop_new_80":  {Endpoints: []Endpoint{{Address: "10.0.0.9", Port: 80}}},
 		"shop_stable_80": {
-			Endpoints: []Endpoint{{"10.0.0.3", 8080}},
+			Endpoints: []Endpoint{{Address: "10.0.0.3", Port: 8080}},
 			Routes: map[string]map[string][]Alternative{"shop.example.com": {
 				"/": {{Backend: "shop_cart_80", Weight: 100, WeightTotal: 100}},
 			}},

@@ -240,9 +240,10 @@ func (s *splitter) compose(live *nginx.Config) nginx.Config {
 	for n, g := range s.order {
 		out.Servers[n].Shapes = sorted(s.memory.inUse(g))
 	}
-	out.Upstreams = upstreams(out.Servers)
+	idle := out.HTTP.Keepalive.Connections
+	out.Upstreams = upstreams(out.Servers, idle)
 	if out.AsksErrorService() {
-		out.Upstreams = append(out.Upstreams, &nginx.Upstream{Name: nginx.ErrorUpstream, Keepalive: idleConnections})
+		out.Upstreams = append(out.Upstreams, &nginx.Upstream{Name: nginx.ErrorUpstream, Keepalive: idle})
 	}
 	return out
 }
@@ -265,15 +266,11 @@ func holds(live, wanted nginx.Config) bool {
 	})
 }
 
-const (
-	// backends is the start of the names of upstream blocks. Which backend a request is for is in $backend.
-	backends = "backends"
-	// idleConnections is how many each of them keeps per worker, as ingress-nginx does for all backends together.
-	idleConnections = 320
-)
+// backends is the start of the names of upstream blocks. Which backend a request is for is in $backend.
+const backends = "backends"
 
 // upstreams are the blocks that shapes use: one for each protocol, as NGINX keeps idle connections by block and address.
-func upstreams(servers []*nginx.Server) []*nginx.Upstream {
+func upstreams(servers []*nginx.Server, idleConnections int) []*nginx.Upstream {
 	found := map[string]*nginx.Upstream{}
 	for _, server := range servers {
 		for _, shape := range server.Shapes {

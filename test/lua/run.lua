@@ -9,6 +9,9 @@ local SPECS = {
   "dns_spec",
   "resolver_spec",
   "round_robin_spec",
+  "ewma_spec",
+  "rendezvous_spec",
+  "affinity_spec",
   "balancer_spec",
   "alternatives_spec",
   "router_spec",
@@ -18,6 +21,7 @@ local SPECS = {
   "ingress_spec",
   "ingress_errors_spec",
   "ingress_routes_spec",
+  "sessions_spec",
   "fixtures_spec",
 }
 

@@ -73,7 +73,8 @@ function M.match(text, pattern)
 end
 
 local OURS = {
-  "address", "alternatives", "balancer", "balancer.round_robin", "certificate", "control", "dictionary", "dns", "grpc", "ingress",
+  "address", "affinity", "alternatives", "balancer", "balancer.ewma", "balancer.rendezvous", "balancer.round_robin", "certificate",
+  "control", "dictionary", "dns", "grpc", "ingress",
   "resolver", "router", "routes", "state", "update", "update.routes",
 }
 
@@ -109,6 +110,13 @@ function M.fresh(options)
   function ngx.escape_uri(text)
     return (text:gsub("[^%w/._~-]", function(c) return ("%%%02X"):format(c:byte()) end))
   end
+  -- A keyed hash that is good enough where nobody attacks it; NGINX's own is tested on NGINX.
+  function ngx.hmac_sha1(key, text)
+    local hash, out = require("balancer.rendezvous").hash, {}
+    for i = 1, 20 do out[i] = string.char(hash(i .. key .. text) % 256) end
+    return table.concat(out)
+  end
+  function ngx.cookie_time(seconds) return "time " .. seconds end
   ngx.timer = { at = function(_, handler, ...)
     ngx.timers[#ngx.timers + 1] = { handler, ... }
     return true

@@ -5,6 +5,8 @@
 -- whether there is another try; NGINX does.
 
 local address = require("address")
+local ewma = require("balancer.ewma")
+local rendezvous = require("balancer.rendezvous")
 local round_robin = require("balancer.round_robin")
 
 local find, sub = string.find, string.sub
@@ -21,19 +23,18 @@ function M.new()
     versions = {}, -- of the resolved names, in the order of the entry's names
     peers = {},
     count = 0,
+    all = {}, -- the peers and those that only get the requests of their sessions
+    is_plain = true, -- requests are all alike
+    by_cost = false, -- the ring is one of ewma.lua
     ring = round_robin.new(), -- over the peers that are not ejected
+    hash_by = nil, -- as in the entry; nil if affinity comes first
+    affinity = nil, -- as in the entry
+    named = nil, -- with affinity, all by the tokens that cookies have
     ejected = nil, -- key of a peer to the time until which it is; nil as long as there is none
     trials = {}, -- keys of ejected peers that have been given a request, or will be with the next
     due = {}, -- the latter
     recheck = nil, -- the earliest time in ejected
   }
-end
-
-local function add(peers, present, bytes, port)
-  local key = bytes .. ":" .. port
-  if present[key] then return end
-  present[key] = true
-  peers[#peers + 1] = { key = key, address = address.for_nginx(bytes), port = port }
 end
 
 -- stale tells whether the pool was made from something else than this entry and these resolved names.
@@ -50,34 +51,78 @@ function M.stale(pool, entry, resolved)
   return false
 end
 
--- sync makes the peers anew and forgets ejections: whoever is listed now is meant to work.
-function M.sync(pool, entry, resolved)
-  local peers, present, versions = {}, {}, {}
+local function add(list, present, bytes, port, sessions_only)
+  local key = bytes .. ":" .. port
+  if present[key] then return end
+  present[key] = true
+  list[#list + 1] = { key = key, address = address.for_nginx(bytes), port = port, sessions_only = sessions_only or nil }
+end
+
+-- listed gives all that the entry lists, and the versions of the names.
+local function listed(entry, resolved)
+  local list, present, versions = {}, {}, {}
   for _, endpoint in ipairs(entry.endpoints or {}) do
-    add(peers, present, address.parse(endpoint.address), endpoint.port)
+    add(list, present, address.parse(endpoint.address), endpoint.port, endpoint.sessions_only)
   end
   for i, name in ipairs(entry.names or {}) do
     local found = resolved(name.address)
     versions[i] = found and found.version
     for _, bytes in ipairs(found and found.addresses or {}) do
-      add(peers, present, bytes, name.port)
+      add(list, present, bytes, name.port)
     end
   end
+  return list, versions
+end
+
+-- follow says how requests are told apart, as the entry has it.
+local function follow(pool, entry, token)
+  local by_cost = entry.balance == "ewma"
+  if pool.by_cost ~= by_cost then
+    pool.by_cost, pool.ring = by_cost, (by_cost and ewma or round_robin).new()
+  end
+  pool.affinity, pool.hash_by, pool.named = entry.affinity, nil, nil
+  if entry.affinity then
+    pool.named = {}
+    for _, peer in ipairs(pool.all) do
+      peer.token = token(entry.affinity.key, peer.address .. ":" .. peer.port)
+      pool.named[peer.token] = peer
+    end
+  else
+    pool.hash_by = entry.hash_by
+  end
+  pool.is_plain = not (by_cost or pool.affinity or pool.hash_by)
+end
+
+local function sync_ring(pool, peers)
+  if pool.by_cost then return ewma.sync(pool.ring, peers) end
+  return round_robin.sync(pool.ring, peers)
+end
+
+-- sync makes the peers anew and forgets ejections: whoever is listed now is meant to work. token(key, text) gives the token of
+-- a cookie.
+function M.sync(pool, entry, resolved, now, token)
+  local list, versions = listed(entry, resolved)
+  local peers = {}
+  for _, peer in ipairs(list) do
+    if not peer.sessions_only then peers[#peers + 1] = peer end
+  end
   pool.generation, pool.versions = entry.generation, versions
-  pool.peers, pool.count = peers, #peers
+  pool.all, pool.peers, pool.count = list, peers, #peers
   pool.ejected, pool.trials, pool.due, pool.recheck = nil, {}, {}, nil
-  round_robin.sync(pool.ring, peers)
+  follow(pool, entry, token)
+  if pool.by_cost then ewma.adopt(pool.ring, list, now()) end
+  sync_ring(pool, peers)
 end
 
 -- settle gives the ring the peers that are not ejected at this time. One whose time is over is tried with a single request
 -- first: should its machine be gone, only that one waits until the connection fails.
 local function settle(pool, now)
   local usable, recheck = {}, nil
-  for _, peer in ipairs(pool.peers) do
+  for _, peer in ipairs(pool.all) do
     local key = peer.key
     local out = pool.ejected[key]
     if out and out <= now then
-      if pool.trials[key] then
+      if pool.trials[key] or peer.sessions_only then
         out, pool.trials[key] = nil, nil
       else
         out, pool.trials[key] = now + TRIAL, true
@@ -85,15 +130,15 @@ local function settle(pool, now)
       end
       pool.ejected[key] = out
     end
-    if not out then
+    if out then
+      if not recheck or out < recheck then recheck = out end
+    elseif not peer.sessions_only then
       usable[#usable + 1] = peer
-    elseif not recheck or out < recheck then
-      recheck = out
     end
   end
   if not recheck then pool.ejected = nil end
   pool.recheck = recheck
-  round_robin.sync(pool.ring, #usable > 0 and usable or pool.peers)
+  sync_ring(pool, #usable > 0 and usable or pool.peers)
 end
 
 local function eject(pool, key, now)
@@ -102,16 +147,52 @@ local function eject(pool, key, now)
   settle(pool, now)
 end
 
--- first gives the peer for a request's first try, or nil without peers. now is called only when needed.
-function M.first(pool, now)
+-- take_due gives back a peer whose trial is due, and now it has it; nil if it is not.
+local function take_due(pool, peer)
+  for i, other in ipairs(pool.due) do
+    if other == peer then return table.remove(pool.due, i) end
+  end
+  return nil
+end
+
+-- trial gives a peer that is to be tried with one request: one of the key's own, if there is a key.
+local function trial(pool, key)
+  if #pool.due == 0 then return nil end
+  if not key then return table.remove(pool.due) end
+  return take_due(pool, rendezvous.choose(pool.peers, key, pool.hash_by and pool.hash_by.subset))
+end
+
+-- next_peer gives one that is not in tried, a set or nil.
+local function next_peer(pool, tried, now, key)
+  if key then return rendezvous.choose(pool.ring.peers, key, pool.hash_by and pool.hash_by.subset, tried) end
+  return ewma.balance(pool.ring, tried, now)
+end
+
+-- first gives the peer for a request's first try, or nil without peers. now is called only when needed. key is a number that
+-- requests for the same peer have in common, or nil.
+function M.first(pool, now, key)
   local recheck = pool.recheck
   if recheck then
     local time = now()
     if time >= recheck then settle(pool, time) end
-    local peer = table.remove(pool.due)
+    local peer = trial(pool, key)
     if peer then return peer end
   end
+  if key or pool.by_cost then return next_peer(pool, nil, now(), key) end
   return round_robin.balance(pool.ring)
+end
+
+-- by_token gives the peer that a cookie names, if it can be asked, and whether there is one.
+function M.by_token(pool, token, now)
+  local peer = pool.named[token]
+  if not peer then return nil, false end
+  local recheck = pool.recheck
+  if recheck then
+    local time = now()
+    if time >= recheck then settle(pool, time) end
+    if pool.ejected and pool.ejected[peer.key] and not take_due(pool, peer) then return nil, true end
+  end
+  return peer, true
 end
 
 -- last_group cuts a list that NGINX keeps per try ("a, b : c") to the group after the last internal
@@ -126,9 +207,11 @@ local function last_group(text)
   end
 end
 
+-- last_item gives the last value of such a list.
 local function last_item(text)
   return last_group(text):match("([^ ,]*)$")
 end
+M.last_item = last_item
 
 -- tried reads $upstream_addr: how often each peer was tried in this request, and the key of the last.
 local function tried(addresses)
@@ -144,39 +227,46 @@ local function tried(addresses)
   return counts, last
 end
 
+-- silent tells whether the last try ended as when its peer closes a kept-alive connection just then: that says nothing about
+-- the peer. NGINX grants a further try for it.
+local function silent(failure, counts, last)
+  return failure.status == 502 and last_item(failure.connect_times) == "0.000" and last_item(failure.received) == "0" and counts[last] == 1
+end
+
+-- anybody gives a peer when the request has tried all: so that the client gets an answer of a peer, and not NGINX's 502.
+local function anybody(pool, failure, counts, last)
+  -- The last peer answered with a status to try again for. NGINX may have more tries to give than there are peers, and passes
+  -- on no answer but the last.
+  if failure.status ~= 502 and failure.status ~= 504 then
+    local least
+    for _, other in ipairs(pool.peers) do
+      if not least or (counts[other.key] or 0) < (counts[least.key] or 0) then least = other end
+    end
+    return least
+  end
+  if not silent(failure, counts, last) then return nil end
+  for _, same in ipairs(pool.all) do
+    if same.key == last then return same end
+  end
+  return nil
+end
+
 -- retry gives the peer for a further try: one this request has not tried, ejected ones last, or nil. failure says
 -- how the last try went, in NGINX's words: state and status as from get_last_failure, and the values of
--- $upstream_addr, $upstream_connect_time, $upstream_bytes_received.
-function M.retry(pool, failure, now)
+-- $upstream_addr, $upstream_connect_time, $upstream_bytes_received. key is as for first; named is the peer that the client's
+-- cookie names, or nil: should it just have closed a kept-alive connection, it gets the further try.
+function M.retry(pool, failure, now, key, named)
   local counts, last = tried(failure.addresses)
-  local connected = last_item(failure.connect_times)
-  if failure.state == "failed" and connected == "-" and last then eject(pool, last, now) end
+  if failure.state == "failed" and last_item(failure.connect_times) == "-" and last then eject(pool, last, now) end
+  if named and last == named.key and silent(failure, counts, last) then return named end
 
-  local peer = round_robin.balance(pool.ring, counts)
+  local peer
+  if key or pool.by_cost then peer = next_peer(pool, counts, now, key) else peer = round_robin.balance(pool.ring, counts) end
   if peer then return peer end
   for _, other in ipairs(pool.peers) do
     if not counts[other.key] then return other end
   end
-
-  -- The last peer answered with a status to try again for, and nobody is left. NGINX may have more tries to give
-  -- than there are peers, and passes on no answer but the last: so that the client gets one of a peer, and not
-  -- NGINX's 502, ask again.
-  if failure.status ~= 502 and failure.status ~= 504 then
-    local least
-    for _, other in ipairs(pool.peers) do
-      if not least or counts[other.key] < counts[least.key] then least = other end
-    end
-    return least
-  end
-
-  -- A kept-alive connection that its peer closes just then says nothing about the peer. NGINX grants a
-  -- further try for it; as nobody else is left, that try goes to the same peer, once.
-  local silent = failure.status == 502 and connected == "0.000" and last_item(failure.received) == "0"
-  if not silent or counts[last] ~= 1 then return nil end
-  for _, same in ipairs(pool.peers) do
-    if same.key == last then return same end
-  end
-  return nil
+  return anybody(pool, failure, counts, last)
 end
 
 return M

@@ -52,7 +52,11 @@ local function get_status() return 200, state.status() end
 local function get_backend(name)
   local entry = state.backend(name)
   if not entry then return 404, { error = "no such backend" } end
-  return 200, { generation = entry.generation, endpoints = entry.endpoints, names = entry.names, routes = entry.routes }
+  local affinity = entry.affinity
+  return 200, {
+    generation = entry.generation, endpoints = entry.endpoints, names = entry.names, routes = entry.routes, balance = entry.balance,
+    hash_by = entry.hash_by, affinity = affinity and { cookie = affinity.cookie, ingresses = affinity.ingresses },
+  }
 end
 
 -- get_route takes a key as a URL has it: keys that are patterns may look like anything, so NGINX must not tidy them up.

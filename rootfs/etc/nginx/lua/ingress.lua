@@ -6,8 +6,11 @@
 local ffi = require("ffi")
 require("resty.core")
 local nginx = require("ngx.balancer")
+local affinity = require("affinity")
 local alternatives = require("alternatives")
 local balancer = require("balancer")
+local ewma = require("balancer.ewma")
+local rendezvous = require("balancer.rendezvous")
 local certificate = require("certificate")
 local control = require("control")
 local grpc = require("grpc")
@@ -19,6 +22,7 @@ local state = require("state")
 local var, now = ngx.var, ngx.now
 local exec, exit, log = ngx.exec, ngx.exit, ngx.log
 local find_pattern, match_pattern, random = ngx.re.find, ngx.re.match, math.random
+local byte, sub = string.byte, string.sub
 local cast, get_request = ffi.cast, require("resty.core.base").get_request
 local get_last_failure, set_current_peer = nginx.get_last_failure, nginx.set_current_peer
 local set_more_tries = nginx.set_more_tries
@@ -58,6 +62,11 @@ function M.init_worker(hash)
   if id then state.set_worker(id, ngx.worker.pid(), configuration, ngx.worker.count()) end
 end
 
+-- token is what cookies call a peer: nobody without the key can tell which it is.
+local function token(key, text)
+  return (sub(ngx.hmac_sha1(key, text), 1, 16):gsub(".", function(c) return ("%02x"):format(byte(c)) end))
+end
+
 -- find gives the pool of the backend of this request, up to date, or nil if NGINX is on its own.
 local function find(entry)
   local pool = entry.pool
@@ -65,7 +74,7 @@ local function find(entry)
     pool = balancer.new()
     entry.pool = pool
   end
-  if balancer.stale(pool, entry, resolver.lookup) then balancer.sync(pool, entry, resolver.lookup) end
+  if balancer.stale(pool, entry, resolver.lookup) then balancer.sync(pool, entry, resolver.lookup, now, token) end
   return pool
 end
 
@@ -100,12 +109,22 @@ local function alternatives_here(servers)
   return paths[path]
 end
 
+-- pick gives the alternative in the list that takes the request, and its entry, or nil. A client that has a session stays with
+-- it: a cookie of the location's own backend, or of an alternative, comes before all rules.
+local function pick(entry, list)
+  if entry.affinity and affinity.belongs(entry.affinity, var) then return nil end
+  for i = 1, #list do
+    local other = state.backend(list[i].backend)
+    if other and other.affinity and affinity.belongs(other.affinity, var) then return list[i], other end
+  end
+  local alternative = alternatives.choose(list, var, find_in, random)
+  return alternative, alternative and state.backend(alternative.backend)
+end
+
 -- divert sends the request to an alternative in the list, if one takes it and has endpoints, and gives the pool of
 -- that. From then on $backend is the alternative, so that all tries of the request go there.
-local function divert(list)
-  -- When there is affinity: a cookie that belongs to the location's own backend, or to an alternative, comes first.
-  local alternative = alternatives.choose(list, var, find_in, random)
-  local entry = alternative and state.backend(alternative.backend)
+local function divert(own, list)
+  local alternative, entry = pick(own, list)
   local pool = entry and ready(entry)
   if not pool or pool.count == 0 then
     var.proxy_alternative_upstream_name = "" -- an internal redirect may have left one there
@@ -205,7 +224,7 @@ local function prepare(name, list)
   if pool.count == 0 then return false end
   local time = now() -- not after a pause in divert, so that balance looks again
   if entry.routes then list = alternatives_here(entry.routes) end
-  if list then pool = divert(list) or pool end
+  if list then pool = divert(entry, list) or pool end
   found_for, found_at, found_pool = request_number(), time, pool
   return true
 end
@@ -309,6 +328,74 @@ local function failure(how, status)
   }
 end
 
+local function expiry(seconds) return ngx.cookie_time(math.max(0, math.floor(now()) + seconds)) end
+
+-- name_peer tells the client who its endpoint is, where an Ingress asks for that.
+local function name_peer(session, peer)
+  if not peer or not session.ingresses[(var.namespace or "") .. "/" .. (var.ingress_name or "")] then return end
+  local text = affinity.text(session, peer.token, var, expiry)
+  ngx.header["Set-Cookie"] = affinity.among(ngx.header["Set-Cookie"], text)
+end
+
+-- keep gives the peer of a client's session, or of a new one.
+local function keep(pool, failed)
+  local session = pool.affinity
+  local value = var[session.variable]
+  local peer, is_known, key
+  if value and value ~= "" then
+    local name, whose = affinity.read(session, value)
+    if whose == "ours" then
+      peer, is_known = balancer.by_token(pool, name, now)
+    elseif whose ~= "lost" and not session.persistent then
+      key, is_known = rendezvous.hash(value), true -- the client keeps the cookie
+    end
+  end
+  local named = peer
+  if failed then
+    peer = balancer.retry(pool, failed, now(), key, named)
+  else
+    peer = named or balancer.first(pool, now, key)
+  end
+  local is_moved = session.change_on_failure and (failed or not key) and peer ~= named
+  if not is_known or is_moved then name_peer(session, peer) end
+  return peer
+end
+
+-- What peers work on, as far as they are chosen by that: records of ewma.lua by request. Requests that begin others would be
+-- counted twice, so only they themselves are.
+local flights, flying = {}, 0
+
+-- land notes that a try is through.
+local function land(number, has_failed)
+  local record = flights[number]
+  if not record then return end
+  flights[number], flying = nil, flying - 1
+  local seconds = tonumber(balancer.last_item(var.upstream_header_time or "")) -- a long answer is not a slow one
+    or tonumber(balancer.last_item(var.upstream_response_time or ""))
+  ewma.finish(record, seconds, has_failed, now())
+end
+
+local function take_off(pool, peer)
+  local number = request_number()
+  land(number, true)
+  local record = peer and not ngx.is_subrequest and ewma.start(pool.ring, peer)
+  if record then flights[number], flying = record, flying + 1 end
+end
+
+-- choose gives the peer for one try where requests are not all alike.
+local function choose(pool, failed)
+  local peer
+  if pool.affinity then
+    peer = keep(pool, failed)
+  else
+    local hash_by = pool.hash_by
+    local key = hash_by and rendezvous.hash(router.expand(hash_by.key, nil, var))
+    if failed then peer = balancer.retry(pool, failed, now(), key) else peer = balancer.first(pool, now, key) end
+  end
+  if pool.by_cost then take_off(pool, peer) end
+  return peer
+end
+
 -- balance chooses the peer for one try. Without an entry NGINX uses the servers in the upstream block.
 function M.balance()
   local pool = found_pool
@@ -320,19 +407,32 @@ function M.balance()
     pool = find(entry)
   end
   local how, status = get_last_failure()
+  local failed = how and failure(how, status)
   local peer
-  if how then
-    peer = balancer.retry(pool, failure(how, status), now())
+  if not pool.is_plain then
+    peer = choose(pool, failed)
+  elseif failed then
+    peer = balancer.retry(pool, failed, now())
   else
     peer = balancer.first(pool, now)
-    if pool.count > 1 then set_more_tries(pool.count - 1) end
   end
   if not peer then return exit(BUSY) end
+  if not failed then
+    local more = peer.sessions_only and pool.count or pool.count - 1
+    if more > 0 then set_more_tries(more) end
+  end
   local ok, problem = set_current_peer(peer.address, peer.port)
   if not ok then
     log(ngx.ERR, "cannot use a peer of backend ", var.backend, ": ", problem)
     return exit(BUSY)
   end
+end
+
+-- log notes how long the last try of a request took, where that decides on others.
+function M.log()
+  if flying == 0 then return end
+  local status = tonumber(balancer.last_item(var.upstream_status or ""))
+  land(request_number(), not status or status >= 500)
 end
 
 -- certificate sets the certificate for a TLS connection.

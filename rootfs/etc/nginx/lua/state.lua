@@ -187,7 +187,7 @@ function M.init(path)
   end
 end
 
--- This worker's copy, by backend: {seen, generation, absent, endpoints, names, routes}. The table of a backend stays
+-- This worker's copy, by backend: {seen, generation, absent} and the fields of the entry. The table of a backend stays
 -- the same when its content changes, so others may keep things in it.
 local entries = {}
 local absent_count = 0
@@ -216,6 +216,9 @@ local function refresh(name, entry, generation)
   entry.endpoints = content and content.endpoints
   entry.names = content and content.names
   entry.routes = content and content.routes
+  entry.balance = content and content.balance
+  entry.hash_by = content and content.hash_by
+  entry.affinity = content and content.affinity
   if content then
     entry.absent = false
     return entry

@@ -4,6 +4,7 @@
 -- It is pure: it stores nothing and knows of what is stored only through the functions it is given.
 
 local address = require("address")
+local affinity = require("affinity")
 local alternatives = require("alternatives")
 local routes = require("update.routes")
 
@@ -64,6 +65,8 @@ local function check_targets(list, what, is_good)
     if type(target) ~= "table" then return what .. " " .. i .. " is not an object" end
     if not is_good(target.address) then return what .. " " .. i .. " has a bad address" end
     if not is_integer(target.port, 1, 65535) then return what .. " " .. i .. " has a bad port" end
+    local sessions_only = target.sessions_only
+    if sessions_only ~= nil and type(sessions_only) ~= "boolean" then return what .. " " .. i .. " has a bad sessions_only" end
   end
   return nil
 end
@@ -84,6 +87,24 @@ local function check_alternatives(servers)
   return nil
 end
 
+-- check_hash_by wants literals and names of variables by turns.
+local function check_hash_by(hash_by)
+  if hash_by == nil then return nil end
+  local key = type(hash_by) == "table" and hash_by.key
+  if not is_list(key) or #key == 0 then return "hash_by has no key" end
+  for i, piece in ipairs(key) do
+    if type(piece) ~= "string" or #piece > LONGEST_TEXT then return "the key of hash_by has a bad piece" end
+    if i % 2 == 0 and not piece:find("^[%w_]+$") then return "the key of hash_by has something that is no variable" end
+  end
+  if hash_by.subset ~= nil and not is_integer(hash_by.subset, 0, LARGEST) then return "the subset of hash_by is bad" end
+  return nil
+end
+
+local function check_balance(backend)
+  if backend.balance ~= nil and backend.balance ~= "ewma" then return "balance is bad" end
+  return check_hash_by(backend.hash_by) or (backend.affinity ~= nil and affinity.check(backend.affinity)) or nil
+end
+
 local function check_backends(backends)
   if not is_map(backends) then return "backends is not an object" end
   for name, backend in pairs(backends) do
@@ -91,6 +112,7 @@ local function check_backends(backends)
     local problem = check_targets(backend.endpoints, "endpoint", address.parse)
       or check_targets(backend.names, "name", is_hostname)
       or check_alternatives(backend.routes)
+      or check_balance(backend)
     if problem then return "backend " .. name .. ": " .. problem end
   end
   return nil
@@ -154,7 +176,9 @@ end
 local function targets(list)
   if not list or #list == 0 then return nil end
   local out = {}
-  for i, target in ipairs(list) do out[i] = { address = target.address, port = target.port } end
+  for i, target in ipairs(list) do
+    out[i] = { address = target.address, port = target.port, sessions_only = target.sessions_only or nil }
+  end
   return out
 end
 
@@ -193,7 +217,9 @@ local function normal(document, read)
   }
   for name, backend in pairs(document.backends or {}) do
     update.backends[name] = {
-      endpoints = targets(backend.endpoints), names = targets(backend.names), routes = prepared(backend.routes),
+      endpoints = targets(backend.endpoints), names = targets(backend.names), routes = prepared(backend.routes), balance = backend.balance,
+      hash_by = backend.hash_by and { key = backend.hash_by.key, subset = backend.hash_by.subset },
+      affinity = backend.affinity and affinity.prepare(backend.affinity),
     }
   end
   for host, id in pairs(document.hosts or {}) do update.hosts[lower(host)] = id end
