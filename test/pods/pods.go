@@ -80,6 +80,22 @@ func StartFastCGI(t testing.TB, address, service string) {
 	t.Cleanup(func() { listener.Close() })
 }
 
+// StartSlow is Start for a pod in the clear that takes so long for each answer.
+func StartSlow(t testing.TB, address, service string, delay time.Duration) {
+	t.Helper()
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		t.Fatalf("start a pod: %v", err)
+	}
+	echo := handler(address, service)
+	server := &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		time.Sleep(delay)
+		echo.ServeHTTP(w, r)
+	})}
+	go func() { _ = server.Serve(listener) }()
+	t.Cleanup(func() { server.Close() })
+}
+
 func handler(address, service string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.Copy(io.Discard, r.Body)
