@@ -317,12 +317,13 @@ func findPort(s *corev1.Service, want networkingv1.ServiceBackendPort) *corev1.S
 }
 
 // endpoints merges the slices of a Service for one of its ports, named as in the Service. Ready endpoints are used,
-// those in the best place that has any; if none is ready, those that terminate but still serve.
+// those in the best place that has enough; if none is ready, those that terminate but still serve.
 func (w *world) endpoints(s *corev1.Service, port string) dynamic.Backend {
 	all := w.snapshot.Slices(s.Namespace, s.Name)
 	places := w.places(s)
 	for worse := range len(places) + 1 {
-		if ready := w.collect(all, port, isReady, places[worse:]); !isEmpty(ready) {
+		ready := w.collect(all, port, isReady, places[worse:])
+		if !isEmpty(ready) && areEnough(len(ready.Endpoints)+len(ready.Names), all, port, places[worse:]) {
 			return ready
 		}
 	}
