@@ -1,6 +1,7 @@
 package annotations
 
 import (
+	"errors"
 	"strconv"
 
 	"github.com/sluice-ingress/sluice/nginx/dynamic"
@@ -56,23 +57,41 @@ var cookieSecondsKind = Kind[*int]{
 	Edges: []string{"0", strconv.Itoa(-maxSeconds), strconv.Itoa(maxSeconds)},
 }
 
+// affinityOptions mean something beside affinityOn only.
+var affinityOptions = Settings{
+	affinityMode, cookieName, cookiePath, cookieDomain, cookieExpires, cookieMaxAge, cookieSameSite, cookieConditionalNone, cookieSecure,
+	cookieChangeOnFailure,
+}
+
 var affinity = Feature{
-	Name: "Session affinity",
-	Settings: Settings{
-		affinityOn, affinityMode, affinityCanary, cookieName, cookiePath, cookieDomain, cookieExpires, cookieMaxAge, cookieSameSite,
-		cookieConditionalNone, cookieSecure, cookieChangeOnFailure,
-	},
+	Name:     "Session affinity",
+	Settings: append(Settings{affinityOn, affinityCanary}, affinityOptions...),
 	Backend: func(v Values, b *Backend) error {
 		switch {
-		case IsCanary(v): // it has none of its own
+		case IsCanary(v): // like other annotations, all but one count on the main Ingress only
 			b.SharesAffinity = affinityCanary.In(v) == "sticky"
+			return nil
 		case affinityOn.In(v) == "cookie":
 			b.Affinity = &dynamic.Affinity{
 				Persistent: affinityMode.In(v) == "persistent", ChangeOnFailure: cookieChangeOnFailure.In(v), Cookie: cookie(v),
 			}
 		}
-		return nil
+		return affinityWithoutEffect(v)
 	},
+}
+
+// affinityWithoutEffect finds what says something of a cookie that is not there, or of a canary on an Ingress that is none.
+func affinityWithoutEffect(v Values) error {
+	var mistakes []error
+	if affinityCanary.Given(v) {
+		mistakes = append(mistakes, Mistake(affinityCanary, Conflict, "it has no effect without canary: \"true\""))
+	}
+	for _, s := range affinityOptions {
+		if _, given := v.own[s.about().key]; given && affinityOn.In(v) == "" {
+			mistakes = append(mistakes, Mistake(s, Conflict, "it has no effect without affinity: cookie"))
+		}
+	}
+	return errors.Join(mistakes...)
 }
 
 func cookie(v Values) dynamic.Cookie {

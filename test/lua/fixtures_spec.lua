@@ -44,6 +44,8 @@ for path in list:lines() do
       same(entry.endpoints or {}, backend.endpoints or {})
       same(entry.names or {}, backend.names or {})
       same(prepared(entry.routes), prepared(backend.routes, require("alternatives").prepare))
+      same({ entry.balance, entry.hash_by }, { backend.balance, backend.hash_by })
+      same(entry.affinity, backend.affinity and require("affinity").prepare(backend.affinity))
     end
     for host, id in pairs(document.hosts or {}) do same(state.host(host), id) end
     for key, host in pairs(document.routes or {}) do

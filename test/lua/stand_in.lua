@@ -81,6 +81,20 @@ local OURS = {
 -- An exit ends the handler, as in NGINX.
 local EXIT = {}
 
+-- add_texts adds what turns texts into others.
+local function add_texts(ngx)
+  function ngx.escape_uri(text)
+    return (text:gsub("[^%w/._~-]", function(c) return ("%%%02X"):format(c:byte()) end))
+  end
+  -- A keyed hash that is good enough where nobody attacks it; NGINX's own is tested on NGINX.
+  function ngx.hmac_sha1(key, text)
+    local hash, out = require("balancer.rendezvous").hash, {}
+    for i = 1, 20 do out[i] = string.char(hash(i .. key .. text) % 256) end
+    return table.concat(out)
+  end
+  function ngx.cookie_time(seconds) return "time " .. seconds end
+end
+
 -- fresh makes a new ngx and forgets our modules, as a new NGINX would. It gives the ngx; what handlers do
 -- with it is in its fields logged, exited, jumped, peer, tries, timers.
 function M.fresh(options)
@@ -107,16 +121,7 @@ function M.fresh(options)
     ngx.jumped = shape
     error(EXIT, 0)
   end
-  function ngx.escape_uri(text)
-    return (text:gsub("[^%w/._~-]", function(c) return ("%%%02X"):format(c:byte()) end))
-  end
-  -- A keyed hash that is good enough where nobody attacks it; NGINX's own is tested on NGINX.
-  function ngx.hmac_sha1(key, text)
-    local hash, out = require("balancer.rendezvous").hash, {}
-    for i = 1, 20 do out[i] = string.char(hash(i .. key .. text) % 256) end
-    return table.concat(out)
-  end
-  function ngx.cookie_time(seconds) return "time " .. seconds end
+  add_texts(ngx)
   ngx.timer = { at = function(_, handler, ...)
     ngx.timers[#ngx.timers + 1] = { handler, ... }
     return true
