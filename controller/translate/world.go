@@ -101,7 +101,7 @@ func (w *world) expired(now time.Time) bool { return !w.expiry.IsZero() && now.A
 
 // expires notes that a certificate will.
 func (w *world) expires(at time.Time) {
-	if now := w.snapshot.Now; at.After(now) && (w.expiry.IsZero() || at.Before(w.expiry)) {
+	if now := w.snapshot.Now; !at.Before(now) && (w.expiry.IsZero() || at.Before(w.expiry)) {
 		w.expiry = at
 	}
 }
