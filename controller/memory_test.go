@@ -11,6 +11,7 @@ import (
 	random "math/rand/v2"
 	"reflect"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -162,6 +163,10 @@ func changeIngress(r *random.Rand, ingress *networkingv1.Ingress) {
 		ingress.Annotations = map[string]string{
 			"nginx.ingress.kubernetes.io/" + key:          pick(r, "/x", "true", "true", "bad value", "host-3.example.com", "a.host-3.example.com,b.example.com", "10.0.0.0/8", "404,503", "n/h"),
 			"nginx.ingress.kubernetes.io/default-backend": pick(r, "", "svc-0-1", "svc-1-1", "none"),
+		}
+		if r.IntN(2) == 0 { // for a Service that others use too, or that shares it with a canary
+			key, value, _ := strings.Cut(pick(r, "affinity=cookie", "affinity=cookie", "load-balance=ewma", "upstream-hash-by=$host"), "=")
+			ingress.Annotations["nginx.ingress.kubernetes.io/"+key] = value
 		}
 		return
 	case 1: // nothing but a default backend, perhaps none that exists
