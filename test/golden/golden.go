@@ -130,7 +130,7 @@ func New(t testing.TB, path string, archive *txtar.Archive) Case {
 }
 
 func (c *Case) add(t testing.TB, name string, data []byte) {
-	objects, notes := cluster.Decode(name, data)
+	objects, notes := cluster.Decode(name, fill(data))
 	c.Objects = c.Objects.Merge(objects)
 	c.Notes = append(c.Notes, notes...)
 	if name == "base.yaml" && len(notes) > 0 {

@@ -2,9 +2,11 @@ package golden
 
 import (
 	"bufio"
+	"crypto/tls"
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -14,11 +16,15 @@ import (
 //	GET https://web.example.com/a?b     method and URL; the path is sent as it stands
 //	> X-Sent: value                     request headers; "> body TEXT" a body; "> body-size N" a body of N bytes;
 //	                                    "> from ADDRESS" the client's address; "> times N" send it N times;
+//	                                    "> certificate NAME" a client certificate, as in good/alice, see pki.go;
+//	                                    "> http 2" over HTTP/2;
+//	                                    "> cipher NAME" TLS 1.2 with no other cipher, as OpenSSL calls it;
 //	                                    "> sni NAME" another server name than the URL's host, "> sni none" none
-//	< 200                               status
+//	< 200                               status, or "< handshake refused"
 //	< Location: value                   response header; "< Name:" must be absent; "< body TEXT" is contained;
 //	                                    "< certificate NAME" the server's certificate has it as its first DNS name
-//	^ service echo                      what the pod saw: service, path, method, host, tls yes, or "^ none"
+//	^ service echo                      what the pod saw: service, path, method, host, tls yes, client and
+//	                                    the subject of the certificate it was shown, or "^ none"
 //	^ X-Seen: value                     a header the pod saw; "^ Name:" must be absent
 type Request struct {
 	Line   int
@@ -30,6 +36,9 @@ type Request struct {
 	From   string
 	Times  int
 	SNI    *string // instead of the URL's host
+	Cipher uint16  // the only one that the client has, over TLS 1.2; 0 for any
+	HTTP2  bool    // always for gRPC
+	Client string  // name of the certificate that the client shows; "" for none
 
 	Status      int
 	WantHeader  []Pair
@@ -126,6 +135,16 @@ func (r *Request) readSent(name, value string, isHeader bool) error {
 		r.From = value
 	case name == "times":
 		r.Times, err = strconv.Atoi(value)
+	case name == "certificate":
+		r.Client = value
+	case name == "http":
+		r.HTTP2 = value == "2"
+	case name == "cipher":
+		at := slices.IndexFunc(tls.CipherSuites(), func(c *tls.CipherSuite) bool { return opensslName(c.Name) == value })
+		if at < 0 {
+			return fmt.Errorf("there is no cipher %s", value)
+		}
+		r.Cipher = tls.CipherSuites()[at].ID
 	case name == "sni":
 		if value == "none" {
 			value = ""
@@ -137,12 +156,27 @@ func (r *Request) readSent(name, value string, isHeader bool) error {
 	return err
 }
 
+// noHandshake is the status of requests that are not sent, as there is no handshake.
+const noHandshake = -1
+
+// opensslName is what OpenSSL calls a cipher that the standard library has.
+func opensslName(name string) string {
+	name = strings.TrimSuffix(strings.Replace(name, "_WITH_AES_", "_AES", 1), "_SHA256")
+	if !strings.Contains(name, "SHA384") {
+		name += "_SHA256"
+	}
+	return strings.ReplaceAll(strings.TrimPrefix(name, "TLS_"), "_", "-")
+}
+
 func (r *Request) readAnswer(name, value string, isHeader bool) error {
 	if isHeader {
 		r.WantHeader = append(r.WantHeader, Pair{name, value, true})
 		return nil
 	}
 	switch name {
+	case "handshake":
+		r.Status = noHandshake
+		return nil
 	case "body":
 		r.WantBody = value
 		return nil

@@ -114,6 +114,9 @@ func basePods(t testing.TB, pair tls.Certificate) {
 	}
 	pods.Start(t, "127.0.20.31:9443", "tls", &pair)
 	pods.StartFastCGI(t, "127.0.20.51:9900", "fcgi")
+	pods.StartTLS(t, "127.0.20.32:9443", "vault", &tls.Config{ //nolint:gosec // what NGINX asks for is tested
+		Certificates: []tls.Certificate{golden.PairOf("pods/vault.shop.svc")}, ClientAuth: tls.VerifyClientCertIfGiven, ClientCAs: golden.Authorities("proxies"),
+	})
 }
 
 var modes = map[string]controller.Routing{"compiled": controller.Compiled, "dynamic": controller.Dynamic}

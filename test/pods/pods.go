@@ -29,6 +29,7 @@ type Echo struct {
 	Proto   string      `json:"proto"`
 	TLS     bool        `json:"tls"`
 	SNI     string      `json:"sni"`
+	Client  string      `json:"client"` // subject of the client's certificate
 	Body    int         `json:"body"`
 	Header  http.Header `json:"header"`
 }
@@ -36,6 +37,16 @@ type Echo struct {
 // Start serves on the address until the test ends. With a certificate it speaks TLS; HTTP/2 is spoken to
 // whoever asks, in the clear too.
 func Start(t testing.TB, address, service string, certificate *tls.Certificate) {
+	t.Helper()
+	if certificate == nil {
+		StartTLS(t, address, service, nil)
+		return
+	}
+	StartTLS(t, address, service, &tls.Config{Certificates: []tls.Certificate{*certificate}})
+}
+
+// StartTLS does so with more to say about TLS; nil speaks none.
+func StartTLS(t testing.TB, address, service string, config *tls.Config) {
 	t.Helper()
 	listener, err := net.Listen("tcp", address)
 	if err != nil {
@@ -46,11 +57,9 @@ func Start(t testing.TB, address, service string, certificate *tls.Certificate) 
 	server.Protocols.SetHTTP1(true)
 	server.Protocols.SetHTTP2(true)
 	server.Protocols.SetUnencryptedHTTP2(true)
-	if certificate != nil {
-		server.TLSConfig = &tls.Config{Certificates: []tls.Certificate{*certificate}}
-	}
+	server.TLSConfig = config
 	go func() {
-		if certificate != nil {
+		if config != nil {
 			_ = server.ServeTLS(listener, "", "")
 			return
 		}
@@ -119,6 +128,9 @@ func handler(address, service string) http.Handler {
 		}
 		if r.TLS != nil {
 			echo.SNI = r.TLS.ServerName
+			if shown := r.TLS.PeerCertificates; len(shown) > 0 {
+				echo.Client = shown[0].Subject.String()
+			}
 		}
 		status := http.StatusOK
 		if n, err := strconv.Atoi(query.Get("__status")); err == nil {
