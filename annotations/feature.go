@@ -6,6 +6,7 @@
 package annotations
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -50,7 +51,8 @@ type Error struct {
 	Key     string
 	Reason  Reason
 	Message string
-	Denies  bool // the path answers 503
+	Denies  bool   // the path answers 503
+	Instead string // what is done, if the path does not answer 503
 }
 
 func (e Error) Error() string { return e.Key + ": " + e.Message }
@@ -79,7 +81,7 @@ func apply[T any](v Values, target T, hook func(Feature) func(Values, T) error) 
 			finding := Finding{Key: mistake.Key, Reason: mistake.Reason, Message: mistake.Message}
 			if f.Guards || mistake.Denies {
 				finding.Outcome, outcome = Deny, Deny
-				finding.Message += "; the path answers 503"
+				finding.Message += "; " + cmp.Or(mistake.Instead, "the path answers 503")
 			}
 			findings = append(findings, finding)
 		}

@@ -6,6 +6,9 @@ package annotations
 // module, and guards come before decoration, so that a reader of nginx.conf meets them first.
 var features = []Feature{
 	backendProtocol,
+	references,
+	tlsSettings,
+	clientCertificates,
 	rewriting,
 	appRoot,
 	redirects,
@@ -14,6 +17,7 @@ var features = []Feature{
 	serverAlias,
 	hsts,
 	ipLists,
+	backendTLS,
 	bodySize,
 	timeouts,
 	retries,

@@ -7,6 +7,10 @@ import "github.com/sluice-ingress/sluice/nginx"
 func BackendHeaders() []nginx.Header {
 	return []nginx.Header{
 		{Name: "Host", Value: nginx.Var("best_http_host")},
+		{Name: "ssl-client-verify", Value: nginx.Text("")}, // what only a host with client certificates may say
+		{Name: "ssl-client-subject-dn", Value: nginx.Text("")},
+		{Name: "ssl-client-issuer-dn", Value: nginx.Text("")},
+		{Name: "ssl-client-cert", Value: nginx.Text("")},
 		{Name: "Upgrade", Value: nginx.Var("http_upgrade")},
 		{Name: "Connection", Value: nginx.Var("connection_upgrade")},
 		{Name: "X-Request-ID", Value: nginx.Var("req_id")},

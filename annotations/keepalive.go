@@ -1,12 +1,6 @@
 package annotations
 
 import (
-	"errors"
-	"fmt"
-	"math"
-	"regexp"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/sluice-ingress/sluice/nginx"
@@ -32,39 +26,4 @@ var keepalive = Feature{
 		}
 		return nil
 	},
-}
-
-// timeUnits are those of NGINX, but for milliseconds: nothing here needs them.
-var timeUnits = map[string]time.Duration{
-	"": time.Second, "s": time.Second, "m": time.Minute, "h": time.Hour, "d": 24 * time.Hour, "w": 7 * 24 * time.Hour,
-	"M": 30 * 24 * time.Hour, "y": 365 * 24 * time.Hour,
-}
-
-var timePart = regexp.MustCompile(`^([0-9]+)([smhdwMy]?)$`)
-
-// timeKind is a time as NGINX takes it: numbers with units, with blanks between them. One without a unit is in seconds.
-var timeKind = Kind[time.Duration]{
-	Name: "a time such as 1h or 1h 30m",
-	Parse: func(s string) (time.Duration, error) {
-		var sum time.Duration
-		fields := strings.Fields(s)
-		for _, field := range fields {
-			part := timePart.FindStringSubmatch(field)
-			if part == nil {
-				return 0, notA("a time such as 1h or 1h 30m")
-			}
-			n, err := strconv.Atoi(part[1])
-			unit := timeUnits[part[2]]
-			if err != nil || n > maxSeconds || time.Duration(n) > math.MaxInt64/2/unit || sum+time.Duration(n)*unit > maxSeconds*time.Second {
-				return 0, fmt.Errorf("is more than %d seconds", maxSeconds)
-			}
-			sum += time.Duration(n) * unit
-		}
-		if len(fields) == 0 {
-			return 0, errors.New("has no number")
-		}
-		return sum, nil
-	},
-	Print: func(d time.Duration) string { return strconv.Itoa(int(d/time.Second)) + "s" },
-	Edges: []string{"0", "1h 30m", "1y", strconv.Itoa(maxSeconds)},
 }

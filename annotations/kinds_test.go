@@ -149,8 +149,8 @@ var kindCases = []struct {
 	},
 	{
 		keepaliveTime,
-		map[string]string{"1h": "3600s", "1h 30m": "5400s", "90": "90s", "1M 1d": "2678400s", "68y": "2144448000s"},
-		[]string{"soon", "1h30m", "1 h", "-1", "1ms", "69y", "99999999999999999999", "9999999999", " ", "", "1.5h"},
+		map[string]string{"1h": "3600s", "1h 30m": "5400s", "1h30m": "5400s", "90": "90s", "1M 1d": "2678400s", "1y": "31536000s"},
+		[]string{"soon", "1 h", "-1", "1ms", "2y", "99999999999999999999", "9999999999", " ", "", "1.5h"},
 	},
 	{
 		canaryHeader,
@@ -171,6 +171,43 @@ var kindCases = []struct {
 		noTLSRedirect,
 		map[string]string{"/a, /b": "/a,/b", ",": "", "/a b": "/a b"},
 		nil,
+	},
+	{
+		sslCiphers,
+		map[string]string{
+			"HIGH:!aNULL": "HIGH:!aNULL", " AES128-SHA ": "AES128-SHA", "DEFAULT@SECLEVEL=0": "DEFAULT@SECLEVEL=0", "@STRENGTH:ECDHE+AESGCM": "@STRENGTH:ECDHE+AESGCM",
+			"-ALL:AES256-SHA": "-ALL:AES256-SHA", "UNKNOWN:kRSA+AES": "UNKNOWN:kRSA+AES", "HIGH:!PSK:!aNULL+AES": "HIGH:!PSK:!aNULL+AES",
+			"TLSv1:-ECDSA": "TLSv1:-ECDSA", "ALL:!DHE:!kRSA:!SHA:!AES": "ALL:!DHE:!kRSA:!SHA:!AES",
+		},
+		[]string{
+			"A;B", "A:B", "", ":", "HIGH:", "HIGH::AES", "HIGH:!", "HIGH+:AES", "HIGH@SECLEVEL=3", "@SECLEVEL=6", "@FOO:HIGH", "@STRENGTH", "AES:!AES", "!AES:!CHACHA20:ALL", "UNKNOWN:DEFAULT",
+			"HIGH:!UNKNOWN", "TLSv1:!ECDHE", "HIGH:-ALL", "aNULL", "HIGH\n:a\"", "ECDHE+kRSA",
+		},
+	},
+	{
+		sslSessionTimeout,
+		map[string]string{"90": "90s", "0": "0s", "1h 30m": "5400s", "1d12h": "129600s", "10m": "600s", "1y": "31536000s"},
+		[]string{"", " ", "h", "1h1h", "30m 1h", "1x", "-1", "2y", "99999999999999999999", "1.5h", "10ms"},
+	},
+	{
+		sslCurves,
+		map[string]string{"auto": "auto", "P-256:prime256v1:X25519": "prime256v1:X25519"},
+		[]string{"", "auto:X25519", "x", "X25519:", "X25519;"},
+	},
+	{
+		authTLSSecret,
+		map[string]string{"a/b": "a/b", " a / b\n": "a/b", "b": "/b", "a/b/c": "a/b/c"},
+		[]string{"a;b", "a b/ü", " ", "$a/b"},
+	},
+	{
+		authTLSMatchCN,
+		map[string]string{"CN=a": "CN=a", "CN=(a|b) c,O=d": "CN=(a|b) c,O=d"},
+		[]string{"CN=", "cn=a", "a", " CN=a", "CN=a)(?:b", "CN=(", `CN=a\`, "CN=(?<namespace>a)", "CN=(?x)a #", "CN=a\n", `CN=\Qa`, "CN=" + strings.Repeat("a", maxText)},
+	},
+	{
+		authTLSErrorPage,
+		map[string]string{"/a": "/a", "https://a.b:1/c": "https://a.b:1/c"},
+		[]string{"@a", "//a.b", "ftp://a", "/a?b", "/a b", "https://a/$uri", "", "a", "https://"},
 	},
 	{
 		httpRedirectCode,
@@ -253,10 +290,11 @@ func TestSettingsAreDescribed(t *testing.T) {
 // The outcomes of bad values are those of the column "bad" in the reference of ingress-nginx.
 func TestOutcomesOfBadValues(t *testing.T) {
 	refused := []string{
+		"auth-tls-error-page", "auth-tls-match-cn", "auth-tls-pass-certificate-to-upstream", "auth-tls-secret",
 		"client-body-buffer-size", "connection-proxy-header", "custom-http-errors", "default-backend", "fastcgi-index",
 		"fastcgi-params-configmap", "from-to-www-redirect", "load-balance", "permanent-redirect", "permanent-redirect-code",
-		"relative-redirects", "server-alias", "temporal-redirect", "temporal-redirect-code", "upstream-hash-by",
-		"upstream-hash-by-subset", "upstream-hash-by-subset-size", "upstream-vhost", "x-forwarded-prefix",
+		"proxy-ssl-secret", "relative-redirects", "server-alias", "ssl-ciphers", "temporal-redirect", "temporal-redirect-code",
+		"upstream-hash-by", "upstream-hash-by-subset", "upstream-hash-by-subset-size", "upstream-vhost", "x-forwarded-prefix",
 	}
 	want := map[string]Outcome{"allowlist-source-range": Deny, "denylist-source-range": Deny}
 	for _, key := range refused {

@@ -32,7 +32,7 @@ func isNoLimit(text string) bool {
 // names out of here.
 var notYet = collect([]group{
 	{foreign{outcome: Deny}, []string{
-		"auth-proxy-set-headers", "auth-tls-secret", "auth-type", "auth-url", "proxy-ssl-secret",
+		"auth-proxy-set-headers", "auth-type", "auth-url",
 	}},
 	{foreign{Deny, isNoLimit}, []string{"limit-connections", "limit-rpm", "limit-rps"}},
 	{foreign{Deny, isOff}, []string{"enable-modsecurity"}},
@@ -48,14 +48,11 @@ var notYet = collect([]group{
 		"auth-cache-duration", "auth-cache-key", "auth-keepalive",
 		"auth-keepalive-requests", "auth-keepalive-share-vars", "auth-keepalive-timeout", "auth-method", "auth-realm",
 		"auth-request-redirect", "auth-response-headers", "auth-secret", "auth-secret-type", "auth-signin",
-		"auth-signin-redirect-param", "auth-tls-error-page", "auth-tls-match-cn", "auth-tls-pass-certificate-to-upstream",
-		"auth-tls-verify-client", "auth-tls-verify-depth", "cors-allow-credentials", "cors-allow-headers", "cors-allow-methods",
-		"cors-allow-origin", "cors-expose-headers", "cors-max-age", "enable-global-auth", "limit-allowlist", "limit-burst-multiplier",
-		"limit-rate", "limit-rate-after", "limit-whitelist", "mirror-host", "mirror-request-body", "mirror-target",
-		"modsecurity-transaction-id",
+		"auth-signin-redirect-param", "cors-allow-credentials", "cors-allow-headers", "cors-allow-methods", "cors-allow-origin",
+		"cors-expose-headers", "cors-max-age", "enable-global-auth", "limit-allowlist", "limit-burst-multiplier", "limit-rate",
+		"limit-rate-after", "limit-whitelist", "mirror-host", "mirror-request-body", "mirror-target", "modsecurity-transaction-id",
 		"opentelemetry-operation-name", "opentelemetry-trust-incoming-span", "proxy-cookie-domain", "proxy-cookie-path",
-		"proxy-redirect-from", "proxy-redirect-to", "proxy-ssl-ciphers", "proxy-ssl-name", "proxy-ssl-protocols",
-		"proxy-ssl-server-name", "proxy-ssl-verify", "proxy-ssl-verify-depth", "satisfy", "ssl-ciphers", "ssl-prefer-server-ciphers",
+		"proxy-redirect-from", "proxy-redirect-to", "satisfy",
 	}},
 })
 
@@ -82,7 +79,7 @@ var configKeysNotYet = collect([]group{
 	{foreign{UseDefault, isOff}, []string{"allow-snippet-annotations"}},
 	{foreign{outcome: UseDefault}, []string{
 		"access-log-params", "access-log-path", "add-headers", "allow-backend-server-header",
-		"allow-cross-namespace-resources", "annotation-value-word-blocklist",
+		"annotation-value-word-blocklist",
 		"annotations-risk-level", "bind-address", "bind-address-ipv4", "bind-address-ipv6", "brotli-level",
 		"brotli-min-length", "brotli-types", "client-body-timeout", "client-header-buffer-size", "client-header-timeout",
 		"compute-full-forwarded-for", "debug-connections", "default-type", "disable-access-log",
@@ -107,13 +104,11 @@ var configKeysNotYet = collect([]group{
 		"otel-sampler-ratio", "otel-schedule-delay-millis", "otel-service-name", "otlp-collector-host",
 		"otlp-collector-port", "proxy-add-original-uri-header", "proxy-cookie-domain", "proxy-cookie-path",
 		"proxy-headers-hash-bucket-size", "proxy-headers-hash-max-size", "proxy-protocol-header-timeout",
-		"proxy-real-ip-cidr", "proxy-redirect-from", "proxy-redirect-to", "proxy-set-headers", "proxy-ssl-location-only",
+		"proxy-real-ip-cidr", "proxy-redirect-from", "proxy-redirect-to", "proxy-set-headers",
 		"proxy-stream-next-upstream", "proxy-stream-next-upstream-timeout", "proxy-stream-next-upstream-tries",
 		"proxy-stream-responses", "proxy-stream-timeout", "reuse-port", "server-name-hash-bucket-size",
-		"server-name-hash-max-size", "server-snippet", "server-tokens", "skip-access-log-urls", "ssl-buffer-size",
-		"ssl-ciphers", "ssl-dh-param", "ssl-early-data", "ssl-ecdh-curve", "ssl-protocols", "ssl-reject-handshake",
-		"ssl-session-cache", "ssl-session-cache-size", "ssl-session-ticket-key", "ssl-session-tickets",
-		"ssl-session-timeout", "stream-access-log-path", "stream-snippet", "strict-validate-path-type", "syslog-host",
+		"server-name-hash-max-size", "server-snippet", "server-tokens", "skip-access-log-urls",
+		"stream-access-log-path", "stream-snippet", "strict-validate-path-type", "syslog-host",
 		"syslog-port", "upstream-hash-by", "upstream-hash-by-subset", "upstream-hash-by-subset-size",
 		"use-forwarded-headers", "use-geoip2", "use-gzip", "use-http2", "use-proxy-protocol",
 		"variables-hash-bucket-size", "variables-hash-max-size", "worker-cpu-affinity", "worker-processes",

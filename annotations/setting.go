@@ -42,6 +42,15 @@ type spec struct {
 	outcome   Outcome
 	doc       string
 	example   string
+	secret    bool
+}
+
+// show is a value of the setting as messages have it.
+func (s spec) show(text string) string {
+	if s.secret {
+		return "the value"
+	}
+	return printable(text)
 }
 
 // New makes a setting. Setters below refine it; they return the setting so that they chain.
@@ -69,6 +78,9 @@ func (s *Setting[T]) Doc(text string) *Setting[T] { s.doc = text; return s }
 
 // Example gives a value that shows the form.
 func (s *Setting[T]) Example(value string) *Setting[T] { s.example = value; return s }
+
+// Secret keeps values out of messages.
+func (s *Setting[T]) Secret() *Setting[T] { s.secret = true; return s }
 
 // Key is the setting's name, without the annotation prefix.
 func (s *Setting[T]) Key() string { return s.key }

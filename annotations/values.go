@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/sluice-ingress/sluice/nginx"
 )
 
 // Values are the settings in force for one Ingress, or for the controller as a whole. They are never changed
@@ -30,6 +32,17 @@ type badGuard struct {
 type Lookup interface {
 	// ConfigMap returns the data of a ConfigMap.
 	ConfigMap(namespace, name string) map[string]string
+	// Credentials returns what a Secret holds for TLS. An error completes a sentence that begins with the Secret.
+	Credentials(namespace, name string) (*Credentials, error)
+	// Secret returns the data of a Secret.
+	Secret(namespace, name string) map[string][]byte
+}
+
+// Credentials are what a Secret holds for TLS, read and written anew, so that NGINX finds in it what was checked.
+type Credentials struct {
+	Authorities string             // ca.crt, PEM; "" if there is none
+	Revoked     string             // ca.crl, the same
+	Pair        *nginx.Certificate // tls.crt and tls.key; nil unless it has both
 }
 
 // Finding is something wrong with one annotation or key.
@@ -52,6 +65,10 @@ const (
 	Unknown Reason = "UnknownAnnotation"
 	// MissingConfigMap is a ConfigMap that something refers to and that does not exist.
 	MissingConfigMap Reason = "MissingConfigMap"
+	// MissingSecret is a reference to a Secret that does not exist.
+	MissingSecret Reason = "MissingSecret"
+	// InvalidCertificate is a Secret that does not hold what it is needed for.
+	InvalidCertificate Reason = "InvalidCertificate"
 	// Conflict is a value that contradicts another.
 	Conflict Reason = "ConflictingAnnotations"
 )
@@ -107,7 +124,7 @@ func (v *Verdict) read(setting AnySetting, name, text string) {
 		v.Values.own[about.key] = value
 		return
 	}
-	f := Finding{Key: name, Reason: InvalidValue, Message: printable(text) + " " + err.Error()}
+	f := Finding{Key: name, Reason: InvalidValue, Message: about.show(text) + " " + err.Error()}
 	if about.outcome == UseDefault {
 		f.Message += instead(setting, Values{global: v.Values.global})
 	}
@@ -173,7 +190,7 @@ func Defaults(data map[string]string, lookup Lookup) (Values, []Finding) {
 			v.global[setting.about().key] = value
 			continue
 		}
-		f := Finding{Key: key, Reason: InvalidValue, Message: printable(text) + " " + err.Error()}
+		f := Finding{Key: key, Reason: InvalidValue, Message: setting.about().show(text) + " " + err.Error()}
 		if setting.about().outcome == Deny {
 			v.badGuards = append(v.badGuards, badGuard{setting.about().key, key})
 			f.Outcome = Deny

@@ -2,6 +2,8 @@ package nginx
 
 import (
 	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"io"
 	"slices"
@@ -12,7 +14,7 @@ import (
 // Config is everything that NGINX is told about hosts, in the order in which it is written.
 type Config struct {
 	HTTP      HTTP
-	Servers   []*Server   // the default server first, then hosts by name, then those that only redirect
+	Servers   []*Server   // the default server first, or last if it TakesAnyName; hosts by name; those that only redirect
 	Upstreams []*Upstream // by name
 }
 
@@ -30,6 +32,10 @@ type HTTP struct {
 	HSTS string
 	// RedirectCode is the status of redirects to https and between a host and its www form.
 	RedirectCode int
+	// TLS is how TLS is spoken with clients.
+	TLS Directives
+	// RejectsUnknownNames ends the handshake with clients that ask for a name that no server has.
+	RejectsUnknownNames bool
 	// DefaultCertificate is served when no other fits the server name a client asks for.
 	DefaultCertificate Certificate
 	// Keepalive says which idle connections to endpoints are kept.
@@ -51,13 +57,36 @@ type Server struct {
 	WWW bool
 	// RedirectTo makes this a server that only redirects, to the same URI at that host.
 	RedirectTo string
+	// Directives act before anything else that the server does with a request.
 	Directives Directives
+	// TakesAnyName makes the default server one that has the name a client asks for in the handshake. Only to a client that
+	// asked for a name which some server has does NGINX deny others that ask for certificates. The name is an expression, and
+	// those are tried in the order of servers.
+	TakesAnyName bool
+	// ClientAuth is what is asked of clients before they are served; nil for nothing.
+	ClientAuth *ClientAuth
+	// BackendTLS is how locations without an own say speak TLS to their backends; nil for NGINX's defaults.
+	BackendTLS *BackendTLS
 	Locations  []*Location // in the order in which they are written
 	// Shapes take the place of Locations when routes are data.
 	Shapes []*Shape
 	// Owners are the objects that the Aliases of a server with Shapes come from, in their order.
 	Owners []string
 	Owner  string // the object the server's own settings come from
+}
+
+// ClientAuth is how the clients of a host show who they are, by certificates.
+type ClientAuth struct {
+	Headers []Header   // that tell backends
+	Checks  Directives // that a location of the default server makes, which answers load balancers without
+	// Unusable means that there is nothing to check certificates with, so that nobody may be served.
+	Unusable bool
+}
+
+// BackendTLS is how TLS is spoken to the backends of one namespace.
+type BackendTLS struct {
+	Namespace string
+	Settings  Directives // without the prefix of the module, as in ssl_verify
 }
 
 // Shape is what all routes with the same settings have in common, as a named location. Workers jump there when they have
@@ -109,6 +138,9 @@ func (s *Server) Names() []Arg {
 	}
 	for _, a := range s.Aliases {
 		names = append(names, a.Arg())
+	}
+	if s.TakesAnyName {
+		names = append(names, ServerName{Pattern: "."}.Arg())
 	}
 	return names
 }
@@ -174,6 +206,9 @@ const (
 	Protocols = iota
 )
 
+// IsTLS tells whether TLS is, or may be, spoken.
+func (p Protocol) IsTLS() bool { return p == HTTPS || p == AutoHTTP || p == GRPCS }
+
 // Block is the name of the Upstream that serves a backend over the protocol. NGINX keeps idle connections by
 // upstream block and address, whatever was spoken on them, so no two protocols may share a block.
 func (p Protocol) Block(backend string) string {
@@ -202,6 +237,8 @@ type Location struct {
 
 	// HasTLS tells features whether the host has a certificate, be it the default one, of its own.
 	HasTLS bool
+	// Server is the host that features find the location in; nil for what all hosts have in common.
+	Server *Server
 	// MaxBody is the largest request body in bytes, 0 for any. It is in Body too.
 	MaxBody int64
 	// Denied makes every request answer 503, before anything else is looked at.
@@ -219,6 +256,9 @@ type Location struct {
 	// Fallback is the backend that takes requests as long as Upstream has no endpoints, and answers in place of the errors
 	// that Body hands to ErrorLocation; "" for none. It is spoken to like Upstream, about errors in HTTP.
 	Fallback string
+	// Apart keeps connections to the backend from being used by locations that say something else here. NGINX takes an
+	// idle connection for granted, whatever was checked and shown when it was made.
+	Apart string
 	// Headers replace those of HTTP.Headers of the same name, or are added.
 	Headers []Header
 	// Body are all other directives. They name no object: what differs between locations with the
@@ -249,7 +289,27 @@ func (l *Location) Block() string {
 	if l.Upstream == "" {
 		return ""
 	}
-	return l.Protocol.Block(l.Upstream)
+	return l.BlockOf(l.Upstream)
+}
+
+// BlockOf is the name of the upstream block by which the location reaches a backend.
+func (l *Location) BlockOf(backend string) string {
+	if l.Apart == "" {
+		return l.Protocol.Block(backend)
+	}
+	return l.Protocol.Block(backend) + "_" + l.Apart
+}
+
+// SpeakTLS makes the location speak TLS to its backend by settings of a BackendTLS.
+func (l *Location) SpeakTLS(settings Directives) {
+	sum := sha256.New()
+	for _, d := range settings {
+		d.Name = l.Protocol.Module() + "_" + d.Name
+		l.Body = append(l.Body, d)
+		text, err := d.Encode("")
+		fmt.Fprintln(sum, text, err) // Check says what is wrong
+	}
+	l.Apart = hex.EncodeToString(sum.Sum(nil)[:8])
 }
 
 // Check tells whether all of the location can be written. What cannot be is of one user's making, an argument

@@ -14,6 +14,8 @@ type Directive struct {
 	// Block holds the directives of a block. A nil Block ends the line with a semicolon, an empty one
 	// is written as braces with nothing in them.
 	Block []Directive
+	// File is what the last argument names, if that is a file of the configuration's own; see WithFile.
+	File *DirectiveFile
 }
 
 // D is a directive without a block.

@@ -1,5 +1,12 @@
 package nginx
 
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"maps"
+	"slices"
+)
+
 // Files is a configuration as it stands on disk.
 type Files struct {
 	// Generation names the configuration. It is a hash of everything whose change needs a reload; the
@@ -16,6 +23,48 @@ type File struct {
 	Name    string // relative to the configuration's directory, never user text
 	Content []byte
 	Secret  bool // readable by the owner only
+}
+
+// DirectiveFile is a file that stands beside nginx.conf for one directive to name.
+type DirectiveFile struct {
+	Name    string // hash of the content, so that equal contents are one file, and others another configuration
+	Content Secret
+}
+
+// WithFile is a directive whose argument is a file with that content. Only the owner can read it.
+func WithFile(name string, content Secret) Directive {
+	sum := sha256.Sum256([]byte(content.Reveal()))
+	file := &DirectiveFile{hex.EncodeToString(sum[:16]) + ".pem", content}
+	return Directive{Name: name, Args: []Arg{Verbatim(file.Name)}, File: file}
+}
+
+// Files are those that directives of the configuration name, in the order of their names.
+func (c *Config) Files() []File {
+	found := map[string]Secret{}
+	c.HTTP.TLS.files(found)
+	for _, s := range c.Servers {
+		s.Directives.files(found)
+		for _, l := range s.Locations {
+			l.Body.files(found)
+		}
+		for _, shape := range s.Shapes {
+			shape.Body.files(found)
+		}
+	}
+	var list []File
+	for _, name := range slices.Sorted(maps.Keys(found)) {
+		list = append(list, File{Name: name, Content: []byte(found[name].Reveal()), Secret: true})
+	}
+	return list
+}
+
+// files adds the files that the directives name.
+func (ds Directives) files(found map[string]Secret) {
+	for i := range ds {
+		if f := ds[i].File; f != nil {
+			found[f.Name] = f.Content
+		}
+	}
 }
 
 // Get returns the content of the file of that name.

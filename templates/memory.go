@@ -45,7 +45,8 @@ type mainText struct {
 	shapes     []string
 	text       []byte
 	layout     nginx.Layout
-	errors     []byte // errors.conf; empty for none
+	errors     []byte       // errors.conf; empty for none
+	files      []nginx.File // that directives name
 }
 
 func isOne[T any](a, b []T) bool { return len(a) == len(b) && len(a) > 0 && &a[0] == &b[0] }

@@ -246,6 +246,7 @@ func (r *renderer) files() (nginx.Files, error) {
 	if len(last.main.errors) > 0 {
 		list = append(list, nginx.File{Name: "errors.conf", Content: last.main.errors})
 	}
+	list = append(list, last.main.files...)
 	return nginx.Files{Generation: last.main.generation, Shapes: last.main.shapes, Layout: last.main.layout, List: list}, nil
 }
 
@@ -285,7 +286,7 @@ func (r *renderer) main() (mainText, error) {
 	}
 	view.Generation = hex.EncodeToString(sum.Sum(nil)[:16])
 	text, err = r.execute("nginx.tmpl", view)
-	return mainText{view.Generation, view.Shapes, []byte(text), r.layout(text), []byte(errors)}, err
+	return mainText{view.Generation, view.Shapes, []byte(text), r.layout(text), []byte(errors), r.config.Files()}, err
 }
 
 const (

@@ -26,6 +26,8 @@ type mainView struct {
 	NamesHashBucket int
 	Headers         nginx.Directives
 	Shared          nginx.Directives
+	TLS             nginx.Directives
+	RejectsNames    bool // whether workers do so; without Shapes NGINX does
 	Servers         Fragment
 	Shapes          []string // names, sorted; none in compiled mode
 }
@@ -33,6 +35,7 @@ type mainView struct {
 func (r *renderer) mainView() mainView {
 	http := r.config.HTTP
 	size, bucket := namesHash(r.config.Servers)
+	shapes := shapeNames(r.config.Servers)
 	workers := nginx.Verbatim("auto")
 	if r.options.Workers > 0 {
 		workers = nginx.Int(r.options.Workers)
@@ -51,8 +54,10 @@ func (r *renderer) mainView() mainView {
 		NamesHashBucket: bucket,
 		Headers:         append(setHeaders(nginx.HTTP1, http.Headers), setHeaders(nginx.GRPC, http.Headers)...),
 		Shared:          http.Shared,
+		TLS:             http.TLS,
 		Servers:         fragment(strings.Join(r.serverTexts, separator)),
-		Shapes:          shapeNames(r.config.Servers),
+		RejectsNames:    http.RejectsUnknownNames && len(shapes) > 0,
+		Shapes:          shapes,
 	}
 }
 
@@ -146,6 +151,9 @@ func (r *renderer) serverView(s *nginx.Server) serverView {
 	if s.RedirectTo != "" {
 		target := s.RedirectTarget()
 		v.RedirectTo = &target
+	}
+	if r.config.HTTP.RejectsUnknownNames && s.IsDefault() && s.Shapes == nil {
+		v.Directives = append(nginx.Directives{nginx.D("ssl_reject_handshake", nginx.OnOff(true))}, v.Directives...)
 	}
 	if path := r.options.Health(); s.IsDefault() && s.Shapes == nil && !s.HasExact(path) {
 		v.HealthPath = path

@@ -250,9 +250,18 @@ func (b *backend) protocols() (all [nginx.Protocols]bool) {
 	return all
 }
 
+// through notes that a location uses the backend.
+func (u *use) through(l *nginx.Location) {
+	if l.Apart == "" {
+		u.protocols[l.Protocol] = true
+	} else {
+		put(&u.apart, l.Block(), l.Protocol)
+	}
+}
+
 // isUsed tells whether any location, or any backend as an alternative, uses the backend.
 func (b *backend) isUsed() bool {
-	return slices.ContainsFunc(b.users, func(u *use) bool { return u.isAlternative || slices.Contains(u.protocols[:], true) })
+	return slices.ContainsFunc(b.users, func(u *use) bool { return u.isAlternative || slices.Contains(u.protocols[:], true) || len(u.apart) > 0 })
 }
 
 // fill finds the backend's endpoints, or says why there are none.

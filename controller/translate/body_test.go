@@ -179,6 +179,9 @@ func describeServer(s *nginx.Server, shared nginx.Directives) []string {
 			names = append(names, a.Name)
 		}
 	}
+	if s.TakesAnyName {
+		names = append(names, "~.")
+	}
 	all := []string{fmt.Sprintf("server %q", names)}
 	health := s.IsDefault()
 	for _, l := range s.Locations {

@@ -8,24 +8,6 @@ import (
 	"github.com/sluice-ingress/sluice/nginx"
 )
 
-// lookup lets annotations see the objects they refer to, and notes which.
-type lookup struct {
-	cluster.Snapshot
-	needs *map[need]bool
-}
-
-func (l lookup) ConfigMap(namespace, name string) map[string]string {
-	put(l.needs, need{"ConfigMap", cluster.Name{Namespace: namespace, Name: name}}, true)
-	switch m := l.Snapshot.ConfigMap(namespace, name); {
-	case m == nil:
-		return nil
-	case m.Data == nil:
-		return map[string]string{}
-	default:
-		return m.Data
-	}
-}
-
 func put[K comparable, V any](m *map[K]V, key K, v V) {
 	if *m == nil {
 		*m = map[K]V{}
@@ -64,7 +46,7 @@ func (w *world) readConfigMap() {
 		}
 	}
 	var findings []annotations.Finding
-	w.defaults, findings = annotations.Defaults(data, lookup{w.snapshot, &w.needs})
+	w.defaults, findings = annotations.Defaults(data, lookup{w.snapshot, w.pairs, &w.needs})
 	http := &w.http
 	findings = append(findings, annotations.HTTP(w.defaults, http)...)
 	http.Headers, http.ErrorHeaders = annotations.BackendHeaders(), annotations.ErrorHeaders()

@@ -1,6 +1,7 @@
 package translate
 
 import (
+	"maps"
 	"net"
 	"strconv"
 
@@ -62,13 +63,18 @@ func (b *backend) blocks(idle int) []block {
 			endpoints = append(endpoints, net.JoinHostPort(e.Address, strconv.Itoa(e.Port)))
 		}
 	}
-	var list []block
+	all := map[string]nginx.Protocol{} // by name
 	for n, isUsed := range b.protocols() {
-		if !isUsed {
-			continue
+		if isUsed {
+			all[nginx.Protocol(n).Block(b.name)] = nginx.Protocol(n)
 		}
-		protocol := nginx.Protocol(n)
-		u := &nginx.Upstream{Name: protocol.Block(b.name), Keepalive: idle, Endpoints: endpoints}
+	}
+	for _, u := range b.users {
+		maps.Copy(all, u.apart)
+	}
+	var list []block
+	for name, protocol := range all {
+		u := &nginx.Upstream{Name: name, Keepalive: idle, Endpoints: endpoints}
 		if protocol == nginx.AutoHTTP {
 			u.Keepalive = 0 // an idle connection might be TLS or not
 		}

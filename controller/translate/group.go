@@ -31,7 +31,8 @@ type use struct {
 	group     *group
 	by        *ingress // the oldest that does
 	backend   *backend
-	protocols [nginx.Protocols]bool // what locations speak to it
+	protocols [nginx.Protocols]bool     // what locations speak to it
+	apart     map[string]nginx.Protocol // upstream blocks of locations that share connections with few others
 	// isAlternative tells that it is an alternative to another, or may answer in its place: its peers are used in other blocks.
 	isAlternative bool
 	alternatives  map[string]map[string][]dynamic.Alternative // to it; see dynamic.Backend.Routes
@@ -158,7 +159,7 @@ func (w *world) translate(g *group) {
 		world: w, group: g, hosts: map[string]*host{}, hasTLS: map[string]bool{}, aliases: map[string]bool{}, seen: map[Problem]bool{},
 	}
 	t.defaults = w.defaults
-	t.defaults.Lookup = lookup{w.snapshot, &g.needs}
+	t.defaults.Lookup = lookup{w.snapshot, w.pairs, &g.needs}
 	t.gather()
 	t.findBackends()
 	t.findCertificates()

@@ -347,12 +347,15 @@ func (t *translator) newServer(h *host, hasTLS bool) *nginx.Server {
 	for _, i := range h.owner {
 		findings, outcome := annotations.Server(i.values, s)
 		t.report(i, findings)
-		i.denied = i.denied || outcome == annotations.Deny
+		if outcome == annotations.Deny && !i.denied {
+			i.denied = true
+			defer func() { i.denied = false }() // on other hosts it may be fine
+		}
 	}
-	s.Locations = t.locations(h, hasTLS)
+	s.Locations = t.locations(h, s, hasTLS)
 	for _, l := range s.Locations {
 		if l.Upstream != "" {
-			t.group.backends[l.Upstream].protocols[l.Protocol] = true
+			t.group.backends[l.Upstream].through(l)
 		}
 	}
 	return s

@@ -119,7 +119,7 @@ func (r reader) serve(version *networkingv1.Ingress, verdict annotations.Verdict
 
 func (r reader) judge(object *networkingv1.Ingress) annotations.Verdict {
 	defaults := r.defaults
-	defaults.Lookup = lookup{r.snapshot, &r.member.needs}
+	defaults.Lookup = lookup{r.snapshot, r.pairs, &r.member.needs}
 	return annotations.ForIngress(r.options.AnnotationsPrefix, object.Namespace, object.Annotations, defaults)
 }
 

@@ -13,7 +13,7 @@ import (
 
 // locations makes the location blocks of a host, in the order in which regular expressions are tried:
 // the longest path first.
-func (t *translator) locations(h *host, hasTLS bool) []*nginx.Location {
+func (t *translator) locations(h *host, s *nginx.Server, hasTLS bool) []*nginx.Location {
 	slices.SortStableFunc(h.paths, func(a, b *path) int {
 		return cmp.Or(cmp.Compare(len(b.text), len(a.text)), cmp.Compare(b.text, a.text))
 	})
@@ -43,7 +43,7 @@ func (t *translator) locations(h *host, hasTLS bool) []*nginx.Location {
 				continue
 			}
 			taken[key] = p
-			l := t.location(p, m, hasTLS)
+			l := t.location(p, m, s, hasTLS)
 			l.Identity.IsExactTwin = p.exact && prefix[p.text]
 			list = append(list, l)
 		}
@@ -96,8 +96,8 @@ func (t *translator) checkMatch(p *path, m match) bool {
 }
 
 // location makes one location block.
-func (t *translator) location(p *path, m match, hasTLS bool) *nginx.Location {
-	l := &nginx.Location{Match: m.kind, Path: m.text, HasTLS: hasTLS, Identity: nginx.Identity{Path: p.text}}
+func (t *translator) location(p *path, m match, s *nginx.Server, hasTLS bool) *nginx.Location {
+	l := &nginx.Location{Match: m.kind, Path: m.text, HasTLS: hasTLS, Server: s, Identity: nginx.Identity{Path: p.text}}
 	values := t.defaults
 	if p.ingress != nil {
 		values = p.ingress.values
@@ -130,6 +130,7 @@ func (t *translator) location(p *path, m match, hasTLS bool) *nginx.Location {
 			Message: fmt.Sprintf("the annotations together with the path give something that NGINX does not take (%s); the path answers 503", err),
 		})
 		l.Denied, l.Return, l.ToHTTPS, l.Rewrite, l.Headers, l.Body, l.MaxBody = true, nil, nil, nil, nil, nil, t.plain.MaxBody
+		l.Apart = ""
 	}
 	return l
 }

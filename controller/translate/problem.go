@@ -58,8 +58,8 @@ const (
 	RefusedByNGINX        Reason = "RefusedByNGINX"
 	DuplicatePath         Reason = "DuplicatePath"
 	UnusedCanary          Reason = "UnusedCanary"
-	MissingSecret         Reason = "MissingSecret"
-	InvalidCertificate    Reason = "InvalidCertificate"
+	MissingSecret                = annotations.MissingSecret
+	InvalidCertificate           = annotations.InvalidCertificate
 	HostNotCovered        Reason = "CertificateDoesNotCoverHost"
 	ExpiredCertificate    Reason = "CertificateExpired"
 	NotClaimed            Reason = "NotClaimed"

@@ -224,13 +224,16 @@ func bodies(t *testing.T, c golden.Case, plan controller.Plan) map[*nginx.Locati
 }
 
 // Locations of Ingresses with the same annotations have the same body, byte by byte. What a path has of its own,
-// whether it is rewritten and by how many captures, may make a difference.
+// whether it is rewritten and by how many captures, may make a difference, and so may what the oldest Ingress of its host says
+// of TLS.
 func TestEqualSettingsGiveEqualBodies(t *testing.T) {
 	type settings struct {
 		annotations      string
 		catchAll, denied bool
 		captures         int
 		protocol         nginx.Protocol
+		host             *nginx.Server // that says something of TLS
+		namespace        string        // then
 	}
 	forAllCases(t, func(t *testing.T, c golden.Case) {
 		lists := c.Objects.Lists()
@@ -251,6 +254,9 @@ func TestEqualSettingsGiveEqualBodies(t *testing.T) {
 					continue
 				}
 				key := settings{annotations: words(i.Annotations), catchAll: len(i.Spec.Rules) == 0, denied: l.Denied, protocol: l.Protocol, captures: -1}
+				if s.ClientAuth != nil || s.BackendTLS != nil {
+					key.host, key.namespace = s, i.Namespace
+				}
 				if l.Rewrite != nil {
 					key.captures = strings.Count(l.Rewrite.Pattern.String(), "(?<")
 				}

@@ -185,8 +185,22 @@ func (s *sum) serverList() []*nginx.Server {
 		for i, p := range s.servers {
 			s.list[i] = p.server
 		}
+		nameAll(s.list)
 	}
 	return s.list
+}
+
+// nameAll makes NGINX know every name that clients may ask for in the handshake, if one of the servers asks for certificates.
+func nameAll(list []*nginx.Server) {
+	asks := func(s *nginx.Server) bool { return s.ClientAuth != nil && !s.ClientAuth.Unusable }
+	at := slices.IndexFunc(list, (*nginx.Server).IsDefault)
+	if at < 0 || !slices.ContainsFunc(list, asks) {
+		return
+	}
+	own := *list[at] // which is remembered without
+	own.TakesAnyName = true
+	copy(list[at:], list[at+1:])
+	list[len(list)-1] = &own
 }
 
 // uses lists the certificates in use by host.

@@ -111,7 +111,7 @@ func (m *partMaker) route(l *nginx.Location, s *nginx.Server) dynamic.Route {
 	}
 	shape := nginx.Shape{Protocol: l.Protocol, Headers: renameHeaders(l.Headers), Body: l.Body, Owner: l.Owner, Keys: l.Keys}
 	if l.Upstream != "" {
-		shape.Upstream = l.Protocol.Block(backends)
+		shape.Upstream = l.BlockOf(backends)
 		r.Unavailable = m.answer(503, nil, l)
 	}
 	if l.Rewrite != nil {

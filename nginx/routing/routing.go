@@ -26,9 +26,11 @@ func Split(c nginx.Config, state dynamic.State, o Options, m *Memory) (nginx.Con
 		m = NewMemory()
 	}
 	m.begin(c.HTTP, o)
-	s := splitter{config: c, memory: m, alternatives: byServer(state.Backends), groups: map[string]*group{}}
+	takesAnyName := slices.ContainsFunc(c.Servers, func(s *nginx.Server) bool { return s.TakesAnyName })
+	s := splitter{config: c, takesAnyName: takesAnyName, memory: m, alternatives: byServer(state.Backends), groups: map[string]*group{}}
 	s.routes.Hosts = make(map[string]*dynamic.Host, len(c.Servers))
-	s.group("", nil) // the default server is always there, and first
+	directives := defaultDirectives(c.Servers)
+	s.group(groupKey(directives), directives) // the default server is always there, and first
 	for _, server := range c.Servers {
 		s.server(server)
 	}
@@ -39,6 +41,16 @@ func Split(c nginx.Config, state dynamic.State, o Options, m *Memory) (nginx.Con
 		state.Backends = withoutRoutes(state.Backends)
 	}
 	return s.compose(o.Live), state
+}
+
+// defaultDirectives are the own settings of the server that takes the hosts without one.
+func defaultDirectives(servers []*nginx.Server) nginx.Directives {
+	for _, server := range servers {
+		if server.IsDefault() {
+			return server.Directives
+		}
+	}
+	return nil
 }
 
 func withoutRoutes(backends map[string]dynamic.Backend) map[string]dynamic.Backend {
@@ -57,6 +69,7 @@ type splitter struct {
 	routes       dynamic.Routes
 	groups       map[string]*group
 	order        []*group
+	takesAnyName bool   // the default server does
 	named        string // the host whose servers are being looked at
 }
 
@@ -222,10 +235,14 @@ func (s *splitter) nameMore() {
 func (s *splitter) compose(live *nginx.Config) nginx.Config {
 	out := nginx.Config{HTTP: s.config.HTTP}
 	slices.SortFunc(s.order[1:], func(a, b *group) int { return cmp.Compare(a.key, b.key) })
-	for n, g := range s.order {
+	plain := s.order[0]
+	if s.takesAnyName {
+		s.order = append(s.order[1:], plain)
+	}
+	for _, g := range s.order {
 		server := &nginx.Server{Directives: g.directives}
-		if n == 0 {
-			server.Name = "_"
+		if g == plain {
+			server.Name, server.TakesAnyName = "_", s.takesAnyName
 		}
 		for _, name := range g.names {
 			server.Aliases, server.Owners = append(server.Aliases, name.name), append(server.Owners, name.owner)
@@ -255,7 +272,7 @@ func sorted(shapes map[string]*nginx.Shape) []*nginx.Shape {
 // holds tells whether all that one configuration has is in another.
 func holds(live, wanted nginx.Config) bool {
 	return reflect.DeepEqual(live.HTTP, wanted.HTTP) && slices.EqualFunc(live.Servers, wanted.Servers, func(has, wants *nginx.Server) bool {
-		if !reflect.DeepEqual(has.Aliases, wants.Aliases) || !reflect.DeepEqual(has.Directives, wants.Directives) {
+		if !reflect.DeepEqual(has.Aliases, wants.Aliases) || has.TakesAnyName != wants.TakesAnyName || !reflect.DeepEqual(has.Directives, wants.Directives) {
 			return false
 		}
 		there := map[string]bool{}

@@ -38,6 +38,11 @@ func TestNGINXTakesTheEdgesOfAnnotations(t *testing.T) {
 					delete(host, "temporal-redirect")
 					host["permanent-redirect"] = "https://example.com/"
 				}
+				for _, group := range []string{"auth-tls-", "proxy-ssl-"} {
+					if strings.HasPrefix(e.Key, group) {
+						host[group+"secret"] = "shop/edges"
+					}
+				}
 				host[e.Key] = value
 				hosts = append(hosts, host)
 			}
@@ -97,7 +102,8 @@ var fakeCertificate nginx.Certificate
 // takes checks that NGINX takes a configuration with a host for each set of annotations, and that none is refused.
 func takes(t *testing.T, config map[string]string, hosts []map[string]string) {
 	t.Helper()
-	var objects []string
+	objects := []string{"apiVersion: v1\nkind: Secret\nmetadata: {name: edges, namespace: shop}\nstringData: {ca.crt: {{authority good}}, " +
+		"ca.crl: {{revocations good/x}}, tls.crt: {{certificate good/x}}, tls.key: {{key good/x}}}\n"}
 	for n, host := range hosts {
 		objects = append(objects, ingressOf(t, n, host))
 	}

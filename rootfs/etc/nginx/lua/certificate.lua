@@ -47,9 +47,18 @@ function M.check(certificate, key)
   return problem
 end
 
+-- normal gives a name as keys have it.
+local function normal(name) return (name:lower():gsub("%.$", "")) end
+
+-- asked_for gives the name that the client of this connection asks for, or nil.
+function M.asked_for()
+  local name = ssl.server_name()
+  return name and normal(name)
+end
+
 -- find gives the id of the certificate for the name a client asks for, or nil. lookup(host) is the table.
 function M.find(name, lookup)
-  name = name:lower():gsub("%.$", "")
+  name = normal(name)
   local id = lookup(name)
   if id then return id end
   local rest = name:match("^[^.]+(%..+)$")

@@ -438,6 +438,14 @@ end
 -- certificate sets the certificate for a TLS connection.
 function M.certificate() certificate.serve() end
 
+-- certificate_of_known_name does so for names that there are routes for, and ends the handshake with who asks for others.
+function M.certificate_of_known_name()
+  local name = certificate.asked_for()
+  local host = name and router.find_host(name, routes.host, routes.names, search)
+  if not host or host == routes.host("_") then return exit(ngx.ERROR) end
+  certificate.serve()
+end
+
 -- control answers the controller.
 function M.control() control.serve() end
 
