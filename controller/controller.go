@@ -234,6 +234,14 @@ func (c *Controller) later(ctx context.Context) bool {
 	return true
 }
 
+// Good are the last versions of objects that were good, as of the last plan.
+func (c *Controller) Good() cluster.Fallback {
+	if plan := c.latest.Load(); plan != nil {
+		return plan.Good
+	}
+	return cluster.Fallback{}
+}
+
 // Stalled returns for how long the planning loop has been busy with one plan, 0 if it is idle.
 func (c *Controller) Stalled() time.Duration {
 	since := c.busy.Load()

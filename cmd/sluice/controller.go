@@ -29,6 +29,7 @@ type controllerFlags struct {
 	selectionFlags
 	processFlags
 	clusterFlags
+	webhookFlags
 	healthFlags
 	logFlags
 	inert       inertFlags
@@ -48,6 +49,7 @@ func (f *controllerFlags) register(flags *pflag.FlagSet) {
 	f.selectionFlags.register(flags)
 	f.processFlags.register(flags)
 	f.clusterFlags.register(flags)
+	f.webhookFlags.register(flags)
 	f.healthFlags.register(flags)
 	f.logFlags.register(flags)
 	f.inert.register(flags)
@@ -96,10 +98,12 @@ func (f *controllerFlags) check() error {
 		return fmt.Errorf("--health-check-path: %q does not begin with a slash", f.healthPath)
 	case f.syncRate < 0:
 		return errors.New("--sync-rate-limit is a rate, not negative")
+	case f.manifests != "" && f.webhookFlags.address != "":
+		return errors.New("--validating-webhook needs a cluster, which asks it; --manifests has none")
 	case f.manifests != "":
 		return nil
 	}
-	return f.clusterFlags.check()
+	return errors.Join(f.clusterFlags.check(), f.webhookFlags.check())
 }
 
 func runController(ctx context.Context, f controllerFlags, log *slog.Logger) error {

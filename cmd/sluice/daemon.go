@@ -36,6 +36,7 @@ type daemon struct {
 	afterGrace time.Duration         // after NGINX has stopped
 	depart     func(context.Context) // returns when nobody sends requests any more; nil if that is so at once
 	synced     func() error          // what the source waits for; nil if it does not
+	leads      func() bool           // whether this replica writes what only one shall; nil without a cluster
 	leaving    atomic.Bool           // we have been told to stop
 }
 

@@ -63,7 +63,10 @@ func (d *daemon) followCluster(ctx context.Context, f controllerFlags) error {
 			departFrom(ctx, d.log, func() bool { return isListed(source.Snapshot(), published, own) })
 		}
 	}
-	return d.tellCluster(config, source, published, f)
+	if err := d.tellCluster(config, source, published, f); err != nil {
+		return err
+	}
+	return d.answerCluster(config, source, f)
 }
 
 // tellCluster adds what the daemon writes into the cluster: Events, and, as the leader, the status of Ingresses.
@@ -81,6 +84,7 @@ func (d *daemon) tellCluster(config *rest.Config, source *watch.Source, publishe
 	d.loop.Observer = observers{d.metrics, recorder, judge{source}}
 	d.parts = append(d.parts, recorder.Run)
 	if f.noElection {
+		d.leads = func() bool { return true }
 		recorder.Lead(true)
 		return nil
 	}
@@ -97,6 +101,7 @@ func (d *daemon) tellCluster(config *rest.Config, source *watch.Source, publishe
 	if err != nil {
 		return err
 	}
+	d.leads = election.IsLeading
 	d.metrics.Leads(f.electionID, false)
 	d.parts = append(d.parts, func(ctx context.Context) error {
 		return election.Run(ctx, func(term context.Context) {

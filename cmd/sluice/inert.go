@@ -16,7 +16,7 @@ const (
 	noLocalPort    = "there are no local ports for status and configuration; Unix sockets take their place"
 	noStreams      = "TCP and UDP services are not supported yet"
 	noPassthrough  = "TLS passthrough is not supported yet"
-	noWebhook      = "there is no admission webhook yet"
+	noFullTest     = "the admission webhook looks at an Ingress and those it has to do with, never at all of them"
 	noGeoIP        = "GeoIP is not supported yet"
 	noRequestStats = "metrics of single requests do not exist yet; those of the controller are always there"
 	alwaysChecked  = "values are always parsed and quoted; nothing can be switched off"
@@ -31,7 +31,7 @@ var inert = []struct {
 	{"bucket-factor", 0.0, noRequestStats},
 	{"deep-inspect", true, alwaysChecked},
 	{"default-server-port", 8181, noLocalPort},
-	{"disable-full-test", false, noWebhook},
+	{"disable-full-test", false, noFullTest},
 	{"dynamic-configuration-retries", 15, "updates of NGINX are repeated until they succeed"},
 	{"enable-annotation-validation", true, alwaysChecked},
 	{"enable-metrics", false, noRequestStats},
@@ -59,9 +59,6 @@ var inert = []struct {
 	{"tcp-services-configmap", "", noStreams},
 	{"time-buckets", []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}, noRequestStats},
 	{"udp-services-configmap", "", noStreams},
-	{"validating-webhook", "", noWebhook},
-	{"validating-webhook-certificate", "", noWebhook},
-	{"validating-webhook-key", "", noWebhook},
 }
 
 func (inertFlags) register(flags *pflag.FlagSet) {

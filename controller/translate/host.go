@@ -213,8 +213,12 @@ func isExact(p *networkingv1.HTTPIngressPath) bool {
 
 // duplicate reports that a path is served by an older Ingress, or by an earlier rule of the same.
 func (t *translator) duplicate(younger, older *path, host string) {
+	var rival Object
+	if younger.ingress != older.ingress {
+		rival = older.ingress.object()
+	}
 	t.problem(Problem{
-		Object: younger.ingress.object(), Field: younger.field + ".path", Severity: cluster.Warning, Reason: DuplicatePath,
+		Object: younger.ingress.object(), Field: younger.field + ".path", Severity: cluster.Warning, Reason: DuplicatePath, Rival: rival,
 		Message: fmt.Sprintf("path %.200q of %s is already served by %s (%s), which is older or comes first; this one is not used",
 			younger.text, label(host), older.ingress.object(), older.field),
 	})

@@ -21,6 +21,9 @@ type Problem struct {
 	Message  string           `json:"message"`        // what is wrong and what is served instead
 	File     string           `json:"file,omitempty"` // where the object was read from, if from a file
 	Line     int              `json:"line,omitempty"`
+
+	// Rival is another object that has what this one asks for, if that is what is wrong; the message names it.
+	Rival Object `json:"-"`
 }
 
 // Object names a Kubernetes object.

@@ -24,6 +24,10 @@ var layers = []layer{
 	{"controller/cluster", nil, "what exists does not depend on what we make of it"},
 	{"controller/translate", []string{"annotations", "controller/cluster", "nginx", "nginx/dynamic"}, "the meaning of objects is neither text nor a process"},
 	{"controller", slices.Concat(pure, []string{"nginx/dynamic", "nginx/routing"}), "the loop reaches the world through interfaces of its own"},
+	{"controller/admission", slices.Concat([]string{"controller"}, pure), "a verdict is made of a plan and nothing else"},
+	{"controller/webhook", []string{"controller", "controller/admission", "controller/cluster", "controller/translate"}, "who carries questions and answers does not know what is right"},
+	{"controller/authority", nil, "who keeps a certificate need not know what it is for"},
+	{"controller/metrics", slices.Concat([]string{"controller", "controller/admission"}, pure), "counting decides nothing"},
 	{"controller/*", slices.Concat([]string{"controller", "nginx/dynamic"}, pure), "edges know the middle, but not each other nor the process"},
 	{"cmd/*", []string{"controller", "controller/*", "annotations", "templates", "nginx", "nginx/*"}, "commands wire everything, except what only tests need"},
 	{"rootfs/*", nil, "what is done to the image's files needs nothing of what runs there"},
@@ -113,7 +117,8 @@ var pureRules = map[string]struct {
 	why    string
 }{
 	"nginx": {}, "nginx/dynamic": {}, "annotations": {}, "templates": {}, "controller/translate": {}, "controller/cluster": {},
-	"controller": {[]string{"log", "sync", "time"}, "it is the loop as well: it waits, counts and says what happened"},
+	"controller/admission": {},
+	"controller":           {[]string{"log", "sync", "time"}, "it is the loop as well: it waits, counts and says what happened"},
 }
 
 func TestPurePackagesTouchNothing(t *testing.T) {
