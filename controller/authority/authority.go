@@ -123,8 +123,8 @@ func (a *Authority) look(ctx context.Context, leads bool) error {
 		return nil // the leader will fill the Secret
 	}
 	if before := a.current.Load(); before == nil || !bytes.Equal(before.Leaf.Raw, m.serving.Leaf.Raw) {
-		a.options.Log.Info("the admission webhook has a certificate", "until", m.serving.Leaf.NotAfter)
 		a.current.Store(m.serving)
+		a.options.Log.Info("the admission webhook has a certificate", "until", m.serving.Leaf.NotAfter)
 	}
 	return nil
 }
