@@ -44,6 +44,7 @@ func TestArguments(t *testing.T) {
 		"controller", "--configmap=$(POD_NAMESPACE)/sluice-controller", "--controller-class=k8s.io/ingress-nginx",
 		"--dataplane-socket=/run/sluice-dataplane/dataplane.sock", "--election-id=sluice-leader",
 		"--ingress-class=nginx", "--publish-service=$(POD_NAMESPACE)/sluice-controller",
+		"--validating-webhook=:8443", "--validating-webhook-configuration=sluice-admission", "--validating-webhook-secret=sluice-admission-ca",
 	}
 	for _, test := range []struct {
 		values string // of the controller
@@ -65,7 +66,13 @@ func TestArguments(t *testing.T) {
 		{values: `{scope: {namespace: shop, namespaceSelector: a=b}}`, more: []string{"--watch-namespace-selector=a=b"}},
 		{values: `{healthCheckPath: /healthz}`},
 		{values: `{healthCheckPath: /health, healthCheckHost: "::1"}`, more: []string{"--health-check-path=/health", "--healthz-host=::1"}},
-		{values: `{admissionWebhooks: {enabled: true}}`},
+		{values: `{admissionWebhooks: {enabled: false}}`, butNot: "--validating-webhook"},
+		{values: `{admissionWebhooks: {port: 9443, name: judge}}`, butNot: "--validating-webhook", more: []string{
+			"--validating-webhook=:9443", "--validating-webhook-configuration=sluice-judge", "--validating-webhook-secret=sluice-judge-ca"}},
+		{values: `{admissionWebhooks: {certManager: {enabled: true}, key: /k}}`, butNot: "--validating-webhook", more: []string{
+			"--validating-webhook=:8443", "--validating-webhook-certificate=/usr/local/certificates/cert", "--validating-webhook-key=/k"}},
+		{values: `{admissionWebhooks: {patch: {enabled: false}, certificate: /c}}`, butNot: "--validating-webhook", more: []string{
+			"--validating-webhook=:8443", "--validating-webhook-certificate=/c", "--validating-webhook-key=/usr/local/certificates/key"}},
 		{values: `{metrics: {enabled: true}}`, more: []string{"--enable-metrics=true"}},
 		{values: `{watchIngressWithoutClass: true, ingressClassByName: true}`, more: []string{"--ingress-class-by-name=true", "--watch-ingress-without-class=true"}},
 		{values: `{disableLeaderElection: true, electionID: own, electionTTL: 10s}`, butNot: "--election-id=", more: []string{"--disable-leader-election=true", "--election-id=own", "--election-ttl=10s"}},

@@ -104,8 +104,47 @@ var types = func() *runtime.Scheme {
 	}
 	s.AddKnownTypeWithName(schema.GroupVersionKind{Group: "keda.sh", Version: "v1alpha1", Kind: "ScaledObject"}, &scaledObject{})
 	s.AddKnownTypeWithName(schema.GroupVersionKind{Group: "keda.k8s.io", Version: "v1alpha1", Kind: "ScaledObject"}, &scaledObject{})
+	for kind, object := range map[string]runtime.Object{"Certificate": &certificate{}, "Issuer": &issuer{}} {
+		s.AddKnownTypeWithName(schema.GroupVersionKind{Group: "cert-manager.io", Version: "v1", Kind: kind}, object)
+	}
 	return s
 }()
+
+// certificate and issuer have the fields of https://cert-manager.io/docs/reference/api-docs/ that the chart sets.
+type certificate struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata"`
+	Spec              struct {
+		SecretName           string   `json:"secretName"`
+		Duration             string   `json:"duration"`
+		RevisionHistoryLimit *int32   `json:"revisionHistoryLimit"`
+		CommonName           string   `json:"commonName"`
+		IsCA                 bool     `json:"isCA"`
+		DNSNames             []string `json:"dnsNames"`
+		IssuerRef            struct {
+			Name  string `json:"name"`
+			Kind  string `json:"kind"`
+			Group string `json:"group"`
+		} `json:"issuerRef"`
+	} `json:"spec"`
+}
+
+// DeepCopyObject implements runtime.Object; nothing here copies one.
+func (c *certificate) DeepCopyObject() runtime.Object { return c }
+
+type issuer struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata"`
+	Spec              struct {
+		SelfSigned *struct{} `json:"selfSigned"`
+		CA         *struct {
+			SecretName string `json:"secretName"`
+		} `json:"ca"`
+	} `json:"spec"`
+}
+
+// DeepCopyObject implements runtime.Object; nothing here copies one.
+func (i *issuer) DeepCopyObject() runtime.Object { return i }
 
 // scaledObject has the fields of https://keda.sh/docs/2.22/reference/scaledobject-spec/ that the chart sets. KEDA's own
 // types would bring the clients of all its triggers.

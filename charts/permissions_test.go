@@ -54,6 +54,10 @@ var always = []string{
 }
 
 var (
+	webhook = []string{
+		"get secrets in ingress named sluice-admission-ca", "update secrets in ingress named sluice-admission-ca",
+		"get validatingwebhookconfigurations in all named sluice-admission", "patch validatingwebhookconfigurations in all named sluice-admission",
+	}
 	election = []string{"create leases in ingress", "get leases in ingress named sluice-leader", "update leases in ingress named sluice-leader"}
 	status   = []string{"get ingresses in all", "update ingresses/status in all"}
 	replicas = []string{"list pods in ingress"}
@@ -67,20 +71,23 @@ func TestPermissions(t *testing.T) {
 		values string // of the controller
 		want   []string
 	}{
-		{"by default", `{}`, slices.Concat(always, election, status, replicas)},
-		{"addresses of nodes", `{publishService: {enabled: false}}`, slices.Concat(always, election, status, replicas, nodes)},
-		{"no Service", `{service: {enabled: false}}`, slices.Concat(always, election, status, replicas, nodes)},
-		{"fixed addresses", `{publishService: {enabled: false}, extraArgs: {publish-status-address: 192.0.2.1}}`, slices.Concat(always, election, status, replicas)},
-		{"zones", `{enableTopologyAwareRouting: true}`, slices.Concat(always, election, status, replicas, nodes)},
-		{"zones, by a flag", `{extraArgs: {enable-topology-aware-routing: ""}}`, slices.Concat(always, election, status, replicas, nodes)},
-		{"status stays", `{extraArgs: {update-status-on-shutdown: false}}`, slices.Concat(always, election, status)},
-		{"no status, as text", `{extraArgs: {update-status: "false"}}`, slices.Concat(always, election)},
-		{"no status, as bool", `{extraArgs: {update-status: false}}`, slices.Concat(always, election)},
-		{"status, as number", `{extraArgs: {update-status: 1}}`, slices.Concat(always, election, status, replicas)},
-		{"no status of nodes", `{publishService: {enabled: false}, extraArgs: {update-status: "false"}}`, slices.Concat(always, election)},
-		{"no leader", `{disableLeaderElection: true}`, always},
-		{"no leader, by a flag", `{extraArgs: {disable-leader-election: "true"}}`, always},
-		{"namespaces by label", `{scope: {namespaceSelector: a=b}}`, slices.Concat(always, election, status, replicas, []string{"list namespaces in all", "watch namespaces in all"})},
+		{"by default", `{}`, slices.Concat(always, election, status, replicas, webhook)},
+		{"no webhook", `{admissionWebhooks: {enabled: false}}`, slices.Concat(always, election, status, replicas)},
+		{"a certificate of cert-manager", `{admissionWebhooks: {certManager: {enabled: true}}}`, slices.Concat(always, election, status, replicas)},
+		{"a certificate that is brought", `{admissionWebhooks: {patch: {enabled: false}}}`, slices.Concat(always, election, status, replicas)},
+		{"addresses of nodes", `{publishService: {enabled: false}}`, slices.Concat(webhook, always, election, status, replicas, nodes)},
+		{"no Service", `{service: {enabled: false}}`, slices.Concat(webhook, always, election, status, replicas, nodes)},
+		{"fixed addresses", `{publishService: {enabled: false}, extraArgs: {publish-status-address: 192.0.2.1}}`, slices.Concat(webhook, always, election, status, replicas)},
+		{"zones", `{enableTopologyAwareRouting: true}`, slices.Concat(webhook, always, election, status, replicas, nodes)},
+		{"zones, by a flag", `{extraArgs: {enable-topology-aware-routing: ""}}`, slices.Concat(webhook, always, election, status, replicas, nodes)},
+		{"status stays", `{extraArgs: {update-status-on-shutdown: false}}`, slices.Concat(webhook, always, election, status)},
+		{"no status, as text", `{extraArgs: {update-status: "false"}}`, slices.Concat(webhook, always, election)},
+		{"no status, as bool", `{extraArgs: {update-status: false}}`, slices.Concat(webhook, always, election)},
+		{"status, as number", `{extraArgs: {update-status: 1}}`, slices.Concat(webhook, always, election, status, replicas)},
+		{"no status of nodes", `{publishService: {enabled: false}, extraArgs: {update-status: "false"}}`, slices.Concat(webhook, always, election)},
+		{"no leader", `{disableLeaderElection: true}`, slices.Concat(webhook, always)},
+		{"no leader, by a flag", `{extraArgs: {disable-leader-election: "true"}}`, slices.Concat(webhook, always)},
+		{"namespaces by label", `{scope: {namespaceSelector: a=b}}`, slices.Concat(webhook, always, election, status, replicas, []string{"list namespaces in all", "watch namespaces in all"})},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			slices.Sort(test.want)
@@ -111,14 +118,17 @@ func TestPermissionsOfOneNamespace(t *testing.T) {
 		want = append(want, "create events in "+place, "patch events in "+place)
 	}
 	slices.Sort(want)
-	withElection := slices.Concat(want, election)
+	withElection := slices.Concat(want, election, webhook)
 	slices.Sort(withElection)
 	if difference := gocmp.Diff(withElection, render(t, installation{values: values}).permissions(t)); difference != "" {
 		t.Errorf("the permissions are others (-want +got):\n%s", difference)
 	}
 
 	values["rbac"] = map[string]any{"scope": true}
-	inNamespaces := slices.DeleteFunc(withElection, func(line string) bool { return strings.HasSuffix(line, " in all") })
+	// What is granted in the whole cluster is gone, and with it the webhook, whose certificate nobody could be told to trust.
+	inNamespaces := slices.Concat(want, election)
+	inNamespaces = slices.DeleteFunc(inNamespaces, func(line string) bool { return strings.HasSuffix(line, " in all") })
+	slices.Sort(inNamespaces)
 	r := render(t, installation{values: values})
 	if difference := gocmp.Diff(inNamespaces, r.permissions(t)); difference != "" {
 		t.Errorf("with rbac.scope, the permissions are others (-want +got):\n%s", difference)

@@ -36,6 +36,7 @@
 {{- range $flag, $on := $switches }}{{ if $on }}{{ $_ := set $flags $flag "true" }}{{ end }}{{ end -}}
 {{- if not $controller.enableAnnotationValidations }}{{ $_ := set $flags "enable-annotation-validation" "false" }}{{ end -}}
 {{- if $controller.dataPlane.separate }}{{ $_ := set $flags "dataplane-socket" "/run/sluice-dataplane/dataplane.sock" }}{{ end -}}
+{{- $flags = merge $flags (include "sluice.webhook.flags" . | fromJson) -}}
 {{- range $flag, $text := $flags }}{{ if not $text }}{{ $_ := unset $flags $flag }}{{ end }}{{ end -}}
 {{- range $flag, $value := $controller.extraArgs -}}
 {{- if kindIs "invalid" $value }}{{ $_ := unset $flags $flag }}{{ else }}{{ $_ := set $flags $flag (include "sluice.text" $value) }}{{ end -}}

@@ -14,6 +14,9 @@
 {{- $notes = append $notes "There is no internal Service, as controller.service.internal.annotations is empty: it would be a second external one." -}}
 {{- end -}}
 {{- if .Values.rbac.scope -}}
+{{- if and $.Values.controller.admissionWebhooks.enabled (not (include "sluice.webhook" .)) -}}
+{{- $notes = append $notes "There is no admission webhook: with rbac.scope, the controller cannot have its certificate trusted. Set controller.admissionWebhooks.certManager.enabled, or bring a certificate and set controller.admissionWebhooks.patch.enabled to false." -}}
+{{- end -}}
 {{- $notes = append $notes "With rbac.scope, IngressClasses cannot be read, so ingressClassName of an Ingress is not looked at. It is served for its annotation kubernetes.io/ingress.class or, without that, if controller.watchIngressWithoutClass is set." -}}
 {{- if (include "sluice.situation" . | fromJson).readsNodes -}}
 {{- $notes = append $notes "With rbac.scope, nodes cannot be read, so their addresses and zones are unknown. Name addresses in extraArgs.publish-status-address." -}}

@@ -2,7 +2,7 @@
 
 {{/*
 One line for each grant, of what sluice.situation says. "in" is a key of sluice.places. The controller's own doc comments say
-what each is for: controller/watch, status, events and leader.
+what each is for: controller/watch, status, events, leader and authority.
 */}}
 {{- define "sluice.grants" -}}
 - {in: watched,    api: networking.k8s.io,   resource: ingresses,        verbs: [list, watch]}
@@ -28,6 +28,12 @@ what each is for: controller/watch, status, events and leader.
 {{- if .readsNodes }}
 - {in: cluster,    api: "",                  resource: nodes,            verbs: [get]}
 {{- end }}
+{{- with .webhookSecret }}
+- {in: own,        api: "",                  resource: secrets,          verbs: [get, update], name: {{ . | quote }}}
+{{- end }}
+{{- with .webhookConfiguration }}
+- {in: cluster,    api: admissionregistration.k8s.io, resource: validatingwebhookconfigurations, verbs: [get, patch], name: {{ . | quote }}}
+{{- end }}
 {{- if .elects }}
 - {in: own,        api: coordination.k8s.io, resource: leases,           verbs: [create]}
 - {in: own,        api: coordination.k8s.io, resource: leases,           verbs: [get, update], name: {{ .lease | quote }}}
@@ -48,6 +54,8 @@ what each is for: controller/watch, status, events and leader.
   "readsNodes" (or $publishesNodes (include "sluice.isOn" (list $flags "enable-topology-aware-routing" false)))
   "seeksReplicas" (or $publishesNodes $clearsStatus)
   "selects" (get $flags "watch-namespace-selector")
+  "webhookSecret" (get $flags "validating-webhook-secret")
+  "webhookConfiguration" (get $flags "validating-webhook-configuration")
 | toJson -}}
 {{- end }}
 

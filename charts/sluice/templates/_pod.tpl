@@ -53,6 +53,17 @@ spec:
     - name: sluice-templates
       configMap: {name: {{ . }}}
     {{- end }}
+    {{- if eq (include "sluice.webhook" .) "mounted" }}
+    {{- $keys := dict "cert" "cert" "key" "key" }}
+    {{- if ($controller.admissionWebhooks.certManager).enabled }}{{ $keys = dict "tls.crt" "cert" "tls.key" "key" }}{{ end }}
+    - name: webhook-cert
+      secret:
+        secretName: {{ include "sluice.webhook.name" . }}
+        items:
+          {{- range $key, $path := $keys }}
+          - {key: {{ $key }}, path: {{ $path }}}
+          {{- end }}
+    {{- end }}
     {{- with $controller.extraVolumes }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
@@ -87,7 +98,7 @@ env:
   {{- with $controller.extraEnvs }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
-{{- $ports := include "sluice.metricsPorts" . | fromYamlArray }}
+{{- $ports := include "sluice.controllerPorts" . | fromYamlArray }}
 {{- if not $alone }}{{ $ports = concat (include "sluice.servedPorts" . | fromYamlArray) $ports }}{{ end }}
 {{- with $ports }}
 ports:
@@ -155,10 +166,13 @@ volumeMounts:
 {{- toYaml $ports -}}
 {{- end }}
 
-{{- define "sluice.metricsPorts" -}}
+{{- define "sluice.controllerPorts" -}}
 {{- $metrics := .Values.controller.metrics -}}
 {{- $ports := list -}}
 {{- if $metrics.enabled }}{{ $ports = append $ports (dict "name" $metrics.portName "containerPort" (int $metrics.port) "protocol" "TCP") }}{{ end -}}
+{{- if include "sluice.webhook" . -}}
+{{- $ports = append $ports (dict "name" "webhook" "containerPort" (int .Values.controller.admissionWebhooks.port) "protocol" "TCP") -}}
+{{- end -}}
 {{- toYaml $ports -}}
 {{- end }}
 
@@ -186,6 +200,9 @@ Uploads and answers that NGINX keeps for a while would fill the memory of sluice
 {{- end -}}
 {{- if $controller.customTemplate.configMapName -}}
 {{- $mounts = append $mounts (dict "name" "sluice-templates" "mountPath" "/etc/nginx/template" "readOnly" true) -}}
+{{- end -}}
+{{- if eq (include "sluice.webhook" .) "mounted" -}}
+{{- $mounts = append $mounts (dict "name" "webhook-cert" "mountPath" "/usr/local/certificates" "readOnly" true) -}}
 {{- end -}}
 {{- include "sluice.mounts" (list $mounts ($controller.extraVolumeMounts | default list)) -}}
 {{- end }}
