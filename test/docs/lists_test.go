@@ -198,7 +198,9 @@ func TestMetricsAreDocumented(t *testing.T) {
 	registered := map[string]string{}
 	descriptions := make(chan *prometheus.Desc)
 	go func() {
-		metrics.New().Registry.Describe(descriptions)
+		all := metrics.New()
+		all.Admission()
+		all.Registry.Describe(descriptions)
 		close(descriptions)
 	}()
 	for d := range descriptions {

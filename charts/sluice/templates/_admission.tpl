@@ -10,7 +10,7 @@ Secret), or nothing, if there is no webhook. Without rights in the whole cluster
 {{- end }}
 
 {{- define "sluice.webhook.name" -}}
-{{- include "sluice.partName" (list . (.Values.controller.admissionWebhooks.name | default "admission")) -}}
+{{- include "sluice.partName" (list . (.Values.controller.admissionWebhooks.name | default "")) -}}
 {{- end }}
 
 {{/* The Secret that the controller fills. That of ingress-nginx's jobs has the name above, and no owner. */}}
