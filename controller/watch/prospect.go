@@ -21,7 +21,7 @@ const (
 )
 
 // SnapshotFor returns the objects as they are now, and besides them those that an Ingress refers to that is not among
-// them yet. Secrets and ConfigMaps to which nobody refers yet are asked for; nothing is kept of them. One that we may not
+// them yet, if it will be ours. Secrets and ConfigMaps to which nobody refers yet are asked for; nothing is kept of them. One that we may not
 // read counts as missing, as in other Snapshots. An error means that the API server could not be asked in time.
 func (s *Source) SnapshotFor(ctx context.Context, ing *networkingv1.Ingress) (cluster.Snapshot, error) {
 	snapshot := s.Snapshot()
@@ -60,11 +60,14 @@ func (s *Source) SnapshotFor(ctx context.Context, ing *networkingv1.Ingress) (cl
 	return snapshot.With(found), nil
 }
 
-// unused are Secrets and ConfigMaps that an Ingress refers to and that have not been looked up, and the Services, with
+// unused are Secrets and ConfigMaps that an Ingress of ours refers to and that have not been looked up, and the Services, with
 // their endpoints, that no Snapshot has because nobody refers to them.
 func (s *Source) unused(ing *networkingv1.Ingress) (missing []reference, known cluster.Changes) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if !s.isSelected(ing.Namespace) || !s.isClaimed(ing) {
+		return nil, known // what others refer to is none of our business, and may be out of our reach
+	}
 	for _, ref := range s.references(ing) {
 		switch {
 		case !s.isAnswered(ref):

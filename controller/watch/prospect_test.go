@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	networkingv1 "k8s.io/api/networking/v1"
+
 	"github.com/sluice-ingress/sluice/controller/cluster"
 )
 
@@ -48,6 +50,26 @@ func TestSnapshotForWhatMayNotBeRead(t *testing.T) {
 	}
 }
 
+// TestSnapshotForOthers asks nobody: what belongs to other controllers, or to namespaces that are not watched, is not ours to
+// read.
+func TestSnapshotForOthers(t *testing.T) {
+	api := newAPIServer(t, nginxClass(), aService("shop", "web"), aSecret("shop", "tls", "a"), aSecret("blog", "tls", "a"))
+	r := follow(t, api, Options{Selection: cluster.Selection{WatchNamespace: "shop"}}).synced()
+	for _, ing := range []*networkingv1.Ingress{ingress("shop", "web", withTLS("tls"), ofClass("other")), ingress("blog", "web", withTLS("tls"))} {
+		s, err := r.SnapshotFor(t.Context(), ing)
+		if err != nil || s.Secret(ing.Namespace, "tls") != nil || s.Service(ing.Namespace, "web") != nil {
+			t.Errorf("of Ingress %s/%s: %v", ing.Namespace, ing.Name, err)
+		}
+	}
+	api.mu.Lock()
+	defer api.mu.Unlock()
+	for asked := range api.requests {
+		if asked.resource == "secrets" {
+			t.Errorf("there was a request: %+v", asked)
+		}
+	}
+}
+
 func TestSnapshotForWithoutAnswer(t *testing.T) {
 	api := newAPIServer(t, nginxClass(), aSecret("shop", "tls", "a"))
 	r := follow(t, api, Options{}).synced()
@@ -59,7 +81,7 @@ func TestSnapshotForWithoutAnswer(t *testing.T) {
 	if _, err := r.SnapshotFor(ctx, ingress("shop", "web", withTLS("tls"))); err == nil {
 		t.Error("there is a Snapshot although nobody has answered")
 	}
-	if s := r.Snapshot(); s.Secret("shop", "tls") != nil || s.Ingresses != nil && len(s.Ingresses) > 0 || s.Classes[cluster.DefaultIngressClass] == nil {
+	if s := r.Snapshot(); s.Secret("shop", "tls") != nil || len(s.Ingresses) > 0 || s.Classes[cluster.DefaultIngressClass] == nil {
 		t.Error("the Snapshot of others has changed")
 	}
 }

@@ -141,7 +141,7 @@ func (s site) work(addresses int) {
 	s.Helper()
 	s.apply(`{apiVersion: v1, kind: Service, metadata: {name: web}, spec: {ports: [{port: 80}]}}`)
 	s.apply(ingressFor("web"))
-	s.patchIngress("web", `{"metadata": {"annotations": {"nginx.ingress.kubernetes.io/custom-headers": "`+s.namespace+`/headers"}},
+	s.patchIngress("web", `{"metadata": {"annotations": {"nginx.ingress.kubernetes.io/fastcgi-params-configmap": "headers"}},
 		"spec": {"tls": [{"secretName": "certificate"}]}}`)
 	s.wantServed(s.Address, "web.DOMAIN")
 	s.wantStatusOf("web", addresses)
