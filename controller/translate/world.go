@@ -73,7 +73,8 @@ func (m *Memory) remembered(s cluster.Snapshot, o Options) (*world, cluster.Chan
 		}
 	}
 	m.world = newWorld(s, o, m.pairs)
-	return m.world, s.Since(cluster.Snapshot{})
+	// To a new world all Ingresses are new. What else there is it looks up when one of them names it.
+	return m.world, cluster.Snapshot{Ingresses: s.Ingresses}.Since(cluster.Snapshot{})
 }
 
 func newWorld(s cluster.Snapshot, o Options, p pairs) *world {

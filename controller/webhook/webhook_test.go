@@ -348,24 +348,21 @@ func TestServing(t *testing.T) {
 	}
 }
 
-// TestHugeReview bounds the time of the largest Ingress that fits into etcd.
+// TestHugeReview is of an Ingress that just fits into etcd. The server gives up after ten seconds.
 func TestHugeReview(t *testing.T) {
 	ing := object()
 	kind := networkingv1.PathTypePrefix
 	http := &networkingv1.HTTPIngressRuleValue{}
-	for i := 0; i < 12000; i++ {
-		http.Paths = append(http.Paths, networkingv1.HTTPIngressPath{Path: fmt.Sprintf("/path/number/%d", i), PathType: &kind, Backend: networkingv1.IngressBackend{
+	for i := range 4000 {
+		http.Paths = append(http.Paths, networkingv1.HTTPIngressPath{Path: fmt.Sprintf("/%s/%d", strings.Repeat("x", 250), i), PathType: &kind, Backend: networkingv1.IngressBackend{
 			Service: &networkingv1.IngressServiceBackend{Name: "web", Port: networkingv1.ServiceBackendPort{Number: 80}},
 		}})
 	}
 	ing.Spec.Rules[0].HTTP = http
 	body := review(t, ing)
 	w := &world{snapshot: cluster.New(cluster.Lists{})}
-	start := time.Now()
 	_, answer := ask(t, w.server(t), post(body))
-	took := time.Since(start)
 	if answer == nil || !answer.Allowed {
 		t.Fatalf("the answer is %+v", answer)
 	}
-	t.Logf("%d bytes took %v", len(body), took)
 }
