@@ -7,6 +7,7 @@ var expectedlySilent = map[string]string{
 	"orchard-planner ssl-redirect: false":                    isDefault + " without a tls section",
 	"orchard-press ssl-redirect: false":                      isDefault + " without a tls section",
 	"vault-plain ssl-redirect: false":                        isDefault + " without a tls section",
+	"telescope auth-tls-verify-client: on":                   isDefault,
 	"warehouse proxy-request-buffering: on":                  isDefault,
 	"evening-by-everything canary-weight-total: 100":         isDefault,
 	"evening-by-everything affinity-canary-behavior: sticky": isDefault,

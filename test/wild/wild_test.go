@@ -135,7 +135,7 @@ func reversed[T any](list []T) []T {
 
 // same tells whether NGINX would be told the same.
 func same(a, b controller.Plan) bool {
-	return reflect.DeepEqual(a.Files, b.Files) && reflect.DeepEqual(a.Dynamic, b.Dynamic)
+	return reflect.DeepEqual(a.Files.List, b.Files.List) && reflect.DeepEqual(a.Dynamic, b.Dynamic)
 }
 
 // hosts are the hosts of an Ingress as they are names of servers.
