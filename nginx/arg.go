@@ -30,6 +30,8 @@ const (
 	// server name, the regex of a rewrite): a dollar is a dollar.
 	verbatim
 	variable
+	// lines is inert text that may have line ends; they are written as \n.
+	lines
 )
 
 // literalDollar is the variable that every configuration defines to hold "$" (templates/http.tmpl).
@@ -91,7 +93,7 @@ func (a Arg) Value() string {
 	var b strings.Builder
 	for _, p := range a.parts {
 		switch p.kind {
-		case inert:
+		case inert, lines:
 			b.WriteString(strings.ReplaceAll(p.text, "$", literalDollar))
 		case verbatim:
 			b.WriteString(p.text)
@@ -134,6 +136,18 @@ func (a Arg) Renamed(name func(string) string) Arg {
 	return Arg{parts}
 }
 
+// Multiline is the argument with its literal text allowed to have line ends; for what becomes the body of an answer, never for
+// what becomes part of a header or of a request.
+func (a Arg) Multiline() Arg {
+	parts := slices.Clone(a.parts)
+	for i := range parts {
+		if parts[i].kind == inert {
+			parts[i].kind = lines
+		}
+	}
+	return Arg{parts}
+}
+
 // Uses tells whether the argument refers to a variable.
 func (a Arg) Uses(name string) bool {
 	return slices.ContainsFunc(a.parts, func(p part) bool { return p.kind == variable && p.text == name })
@@ -143,7 +157,11 @@ func (a Arg) Uses(name string) bool {
 // variable names that are none.
 func (a Arg) check() error {
 	for _, p := range a.parts {
-		if i := strings.IndexAny(p.text, "\x00\r\n"); i >= 0 {
+		bad := "\x00\r\n"
+		if p.kind == lines {
+			bad = "\x00\r"
+		}
+		if i := strings.IndexAny(p.text, bad); i >= 0 {
 			return fmt.Errorf("%q has a control character at byte %d", shorten(p.text), i)
 		}
 		if p.kind == variable && !isVariableName(p.text) {
@@ -173,7 +191,7 @@ func (a Arg) Encode() (string, error) {
 const maxArg = 4000
 
 func quote(s string) string {
-	if isBare(s) {
+	if isBare(s) || s == "(" || s == ")" {
 		return s
 	}
 	return `"` + escapeIn(s, '"') + `"`
@@ -182,13 +200,17 @@ func quote(s string) string {
 // escapeIn escapes text for the inside of a string in the given quotes. NGINX drops a backslash before
 // quotes and backslashes and turns \t, \r and \n into control characters, so every backslash is doubled.
 func escapeIn(s string, quotes byte) string {
-	if strings.IndexByte(s, '\\') < 0 && strings.IndexByte(s, quotes) < 0 {
+	if strings.IndexByte(s, '\\') < 0 && strings.IndexByte(s, quotes) < 0 && strings.IndexByte(s, '\n') < 0 {
 		return s
 	}
 	var b strings.Builder
 	b.Grow(len(s) + 8)
 	for i := 0; i < len(s); i++ {
-		if s[i] == '\\' || s[i] == quotes {
+		switch s[i] {
+		case '\n':
+			b.WriteString(`\n`)
+			continue
+		case '\\', quotes:
 			b.WriteByte('\\')
 		}
 		b.WriteByte(s[i])

@@ -36,6 +36,9 @@ type HTTP struct {
 	TLS Directives
 	// RejectsUnknownNames ends the handshake with clients that ask for a name that no server has.
 	RejectsUnknownNames bool
+	// Main and More are the administrator's own directives, outside of http and in it; EveryServer are those of each host
+	// that an Ingress names and of the default server.
+	Main, More, EveryServer Directives
 	// DefaultCertificate is served when no other fits the server name a client asks for.
 	DefaultCertificate Certificate
 	// Keepalive says which idle connections to endpoints are kept.
@@ -97,7 +100,11 @@ type Shape struct {
 	Protocol Protocol
 	Upstream string // the block, "" answers 404
 	Headers  []Header
+	Early    Directives
+	Rewrite  *Rewrite // behind Early; without Early, routes say it
 	Body     Directives
+	// Looks makes the shape answer 503 itself if the backend has no endpoints, as Early may answer before.
+	Looks bool
 
 	// Owner and Keys are those of one of its locations.
 	Owner string
@@ -106,7 +113,7 @@ type Shape struct {
 
 // Uses tells whether the shape refers to a variable, other than in its answer.
 func (s *Shape) Uses(variable string) bool {
-	return slices.ContainsFunc(s.Headers, func(h Header) bool { return h.Value.Uses(variable) }) || s.Body.use(variable)
+	return slices.ContainsFunc(s.Headers, func(h Header) bool { return h.Value.Uses(variable) }) || s.Early.Use(variable) || s.Body.Use(variable)
 }
 
 // Answer is what NGINX itself answers.
@@ -261,6 +268,8 @@ type Location struct {
 	Apart string
 	// Headers replace those of HTTP.Headers of the same name, or are added.
 	Headers []Header
+	// Early are directives that may answer or change the path themselves, before Rewrite. Like Body they name no object.
+	Early Directives
 	// Body are all other directives. They name no object: what differs between locations with the
 	// same settings is in variables.
 	Body Directives
@@ -328,7 +337,7 @@ func (l *Location) Check() error {
 	for _, h := range l.Headers {
 		list = append(list, l.Protocol.SetHeader(h))
 	}
-	for _, some := range []Directives{list, l.Body} {
+	for _, some := range []Directives{list, l.Early, l.Body} {
 		if _, err := some.Encode(""); err != nil {
 			return err
 		}

@@ -16,6 +16,9 @@ type Directive struct {
 	Block []Directive
 	// File is what the last argument names, if that is a file of the configuration's own; see WithFile.
 	File *DirectiveFile
+
+	raw  string // see Raw; it has none of the above then
+	says []Parsed
 }
 
 // D is a directive without a block.
@@ -31,6 +34,12 @@ func (d Directive) Encode(indent string) (string, error) {
 }
 
 func (d Directive) write(b *bytes.Buffer, indent string) error {
+	if d.raw != "" {
+		b.WriteString(indent)
+		b.WriteString(d.raw)
+		b.WriteByte('\n') // ends a comment that the text may end in
+		return nil
+	}
 	if !isDirectiveName(d.Name) {
 		return fmt.Errorf("%q is not the name of a directive", shorten(d.Name))
 	}
@@ -122,9 +131,28 @@ func (ds Directives) Without(inherited map[string]string) Directives {
 	return out
 }
 
-// use tells whether one of the directives refers to a variable.
-func (ds Directives) use(variable string) bool {
+// Renamed are the directives with another variable in place of one.
+func (ds Directives) Renamed(variable, other string) Directives {
+	out := slices.Clone(ds)
+	for i, d := range out {
+		out[i] = d.inPlaceOf(variable, other)
+		out[i].Args = slices.Clone(d.Args)
+		for n, a := range d.Args {
+			out[i].Args[n] = a.Renamed(func(name string) string {
+				if name == variable {
+					return other
+				}
+				return name
+			})
+		}
+		out[i].Block = Directives(d.Block).Renamed(variable, other)
+	}
+	return out
+}
+
+// Use tells whether one of the directives refers to a variable.
+func (ds Directives) Use(variable string) bool {
 	return slices.ContainsFunc(ds, func(d Directive) bool {
-		return slices.ContainsFunc(d.Args, func(a Arg) bool { return a.Uses(variable) }) || Directives(d.Block).use(variable)
+		return d.mentions(variable) || slices.ContainsFunc(d.Args, func(a Arg) bool { return a.Uses(variable) }) || Directives(d.Block).Use(variable)
 	})
 }

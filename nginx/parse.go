@@ -98,26 +98,6 @@ func (p *parser) body(d Parsed) (Parsed, error) {
 	return d, err
 }
 
-// lua skips Lua source to the brace that closes it. It counts braces only: our own Lua blocks are one
-// call each and have none in strings or comments.
-func (p *parser) lua() (string, error) {
-	start, depth := p.at, 1
-	for ; p.at < len(p.text); p.at++ {
-		switch p.text[p.at] {
-		case '\n':
-			p.line++
-		case '{':
-			depth++
-		case '}':
-			if depth--; depth == 0 {
-				p.at++
-				return strings.TrimSpace(p.text[start : p.at-1]), nil
-			}
-		}
-	}
-	return "", fmt.Errorf("unexpected end in a Lua block")
-}
-
 // space skips white space and comments.
 func (p *parser) space() {
 	for p.at < len(p.text) {

@@ -12,7 +12,7 @@ import (
 type Regex struct {
 	text   string
 	groups []int    // where each numbered group opens
-	names  []string // of groups, if NamedGroups has given them
+	names  []string // of groups, if Named has given them
 }
 
 // maxRegex bounds a pattern's length; PCRE2 itself gives up at 64 KiB of compiled code.
@@ -52,12 +52,15 @@ func Capture(n int) string { return "capture_" + strconv.Itoa(n) }
 // NamedGroups gives every numbered group the name of its Capture. Rewrites refer to
 // captures by name only: numbered ones are the ground of CVE-2026-42945, and a later regex would
 // overwrite them.
-func (r Regex) NamedGroups() Regex {
+func (r Regex) NamedGroups() Regex { return r.Named(Capture) }
+
+// Named gives every numbered group a name, by its number from 1.
+func (r Regex) Named(name func(group int) string) Regex {
 	var b strings.Builder
 	var names []string
 	last := 0
 	for i, at := range r.groups {
-		names = append(names, Capture(i+1))
+		names = append(names, name(i+1))
 		b.WriteString(r.text[last : at+1])
 		b.WriteString("?<" + names[i] + ">")
 		last = at + 1
@@ -66,7 +69,7 @@ func (r Regex) NamedGroups() Regex {
 	return Regex{text: b.String(), names: names}
 }
 
-// Names are those that NamedGroups has given.
+// Names are those that Named or NamedGroups has given.
 func (r Regex) Names() []string { return r.names }
 
 // regexReader reads a pattern as PCRE2 10.46 does, and adds up what it comes to when it is compiled.
