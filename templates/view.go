@@ -27,7 +27,8 @@ type mainView struct {
 	Headers         nginx.Directives
 	Shared          nginx.Directives
 	TLS             nginx.Directives
-	RejectsNames    bool // whether workers do so; without Shapes NGINX does
+	RejectsNames    bool             // whether workers do so; without Shapes NGINX does
+	Main, More      nginx.Directives // the administrator's own
 	Servers         Fragment
 	Shapes          []string // names, sorted; none in compiled mode
 }
@@ -55,6 +56,8 @@ func (r *renderer) mainView() mainView {
 		Headers:         append(setHeaders(nginx.HTTP1, http.Headers), setHeaders(nginx.GRPC, http.Headers)...),
 		Shared:          http.Shared,
 		TLS:             http.TLS,
+		Main:            http.Main,
+		More:            http.More,
 		Servers:         fragment(strings.Join(r.serverTexts, separator)),
 		RejectsNames:    http.RejectsUnknownNames && len(shapes) > 0,
 		Shapes:          shapes,
@@ -208,7 +211,7 @@ type locationView struct {
 	Rewrite                                                    *rewriteView
 	Pass                                                       nginx.Directive
 	Headers                                                    nginx.Directives
-	Body                                                       nginx.Directives
+	Early, Body                                                nginx.Directives
 }
 
 type redirectView struct {
@@ -226,8 +229,8 @@ func (r *renderer) locationView(l *nginx.Location) locationView {
 	id := l.Identity
 	v := locationView{
 		Match: matchArgs(l), Namespace: id.Namespace, Ingress: id.Ingress, Service: id.Service, Port: id.Port,
-		Path: id.Path, IsExactTwin: id.IsExactTwin, Backend: l.BackendName(), Denied: l.Denied, Pass: pass(l.Protocol, l.Block()), Body: l.Body,
-		Fallback: l.Fallback,
+		Path: id.Path, IsExactTwin: id.IsExactTwin, Backend: l.BackendName(), Denied: l.Denied, Pass: pass(l.Protocol, l.Block()),
+		Early: l.Early, Body: l.Body, Fallback: l.Fallback,
 	}
 	if l.Return != nil {
 		v.Return = &redirectView{Code: l.Return.Code, Target: l.Return.Target}
@@ -253,14 +256,21 @@ type shapeView struct {
 	Target  *nginx.Arg
 	Pass    nginx.Directive
 	Headers nginx.Directives
+	Early   nginx.Directives
+	Rewrite *rewriteView
+	Looks   bool
 	Body    nginx.Directives
 }
 
 func (r *renderer) shapeView(s *nginx.Shape) shapeView {
-	v := shapeView{Name: nginx.Verbatim(s.Name), Pass: pass(s.Protocol, s.Upstream), Body: s.Body}
+	v := shapeView{Name: nginx.Verbatim(s.Name), Pass: pass(s.Protocol, s.Upstream), Early: s.Early, Looks: s.Looks, Body: s.Body}
 	if s.Answer != nil {
 		v.Code, v.Target = s.Answer.Code, s.Answer.Target
-	} else {
+	}
+	if s.Rewrite != nil {
+		v.Rewrite = &rewriteView{s.Rewrite.Regex(), s.Rewrite.Target, s.Rewrite.Printable}
+	}
+	if s.Answer == nil || s.Headers != nil {
 		v.Headers = r.headers(s.Protocol, s.Headers)
 	}
 	return v

@@ -233,12 +233,17 @@ func parsedServers(t *testing.T, files nginx.Files) []string {
 		}
 		all = append(all, fmt.Sprintf("server %q", server.Block[names].Words[1:]))
 		for _, l := range server.Block {
-			if l.Name() == "location" {
+			if l.Name() == "location" && (len(l.Words) == 3 && l.Words[2] == "/healthz" || isOurs(l)) {
 				all = append(all, fmt.Sprintf("location %q", l.Words[1:]))
 			}
 		}
 	}
 	return all
+}
+
+// isOurs tells a location of an Ingress from those of the administrator's own text.
+func isOurs(location nginx.Parsed) bool {
+	return slices.ContainsFunc(location.Block, func(p nginx.Parsed) bool { return p.Name() == "set" && p.Words[1] == "$namespace" })
 }
 
 func parsedUpstreams(t *testing.T, files nginx.Files) []string {

@@ -356,6 +356,7 @@ func (t *translator) newServer(h *host, hasTLS bool) *nginx.Server {
 			defer func() { i.denied = false }() // on other hosts it may be fine
 		}
 	}
+	s.Directives = append(s.Directives, t.http.EveryServer...)
 	s.Locations = t.locations(h, s, hasTLS)
 	for _, l := range s.Locations {
 		if l.Upstream != "" {

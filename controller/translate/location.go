@@ -3,6 +3,7 @@ package translate
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -118,19 +119,36 @@ func (t *translator) location(p *path, m match, s *nginx.Server, hasTLS bool) *n
 		t.report(p.ingress, findings)
 	}
 	if l.Denied = l.Denied || outcome == annotations.Deny; l.Denied {
+		l.Early = nil   // what refuses every request lets no snippet answer
 		l.Headers = nil // no backend sees them, and they may refer to what the rewrite would have found
 	}
 	if p.catchAll {
 		l.ToHTTPS = nil
 	}
-	l.Body = l.Body.Without(t.inherited)
+	t.leaveOut(l, s)
 	if err := l.Check(); err != nil && p.ingress != nil {
 		t.problem(Problem{
 			Object: p.ingress.object(), Field: p.field, Severity: cluster.Error, Reason: CannotBeWritten,
 			Message: fmt.Sprintf("the annotations together with the path give something that NGINX does not take (%s); the path answers 503", err),
 		})
-		l.Denied, l.Return, l.ToHTTPS, l.Rewrite, l.Headers, l.Body, l.MaxBody = true, nil, nil, nil, nil, nil, t.plain.MaxBody
+		l.Denied, l.Return, l.ToHTTPS, l.Rewrite, l.Headers, l.Early, l.Body, l.MaxBody = true, nil, nil, nil, nil, nil, nil, t.plain.MaxBody
 		l.Apart = ""
 	}
 	return l
+}
+
+// leaveOut leaves out of a location what it inherits from the http level. What the block of its host says in between, by a
+// snippet, changes nothing of it.
+func (t *translator) leaveOut(l *nginx.Location, s *nginx.Server) {
+	inherited := t.inherited
+	if len(s.Directives) > 0 {
+		inherited = maps.Clone(inherited)
+		maps.DeleteFunc(inherited, func(group, _ string) bool {
+			return s.Directives.Say(group) || group == "allow" && s.Directives.Say("deny")
+		})
+		if header := l.Protocol.Module() + "_set_header"; l.Headers == nil && s.Directives.Say(header) {
+			l.Headers = []nginx.Header{}
+		}
+	}
+	l.Body = l.Body.Without(inherited)
 }

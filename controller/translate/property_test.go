@@ -202,8 +202,8 @@ func bodies(t *testing.T, c golden.Case, plan controller.Plan) map[*nginx.Locati
 		}
 		blocks := strings.Split(text, "\n    location ")[1:]
 		blocks = slices.DeleteFunc(blocks, func(block string) bool { return strings.HasPrefix(block, "@") })
-		for server.IsDefault() && len(blocks) > len(server.Locations) {
-			blocks = blocks[1:] // /healthz
+		for (server.IsDefault() || server.Directives.Say("location")) && len(blocks) > len(server.Locations) {
+			blocks = blocks[1:] // /healthz, and those of the administrator's
 		}
 		if len(blocks) != len(server.Locations) {
 			t.Fatalf("%d locations are rendered of %d:\n%s", len(blocks), len(server.Locations), text)
@@ -217,7 +217,12 @@ func bodies(t *testing.T, c golden.Case, plan controller.Plan) map[*nginx.Locati
 				t.Fatalf("a location passes requests nowhere:\n%s", blocks[n])
 			}
 			_, body, _ = strings.Cut(body, ";")
-			all[l], _, _ = strings.Cut(body, "\n    }")
+			body, _, _ = strings.Cut(body, "\n    }")
+			early, err := l.Early.Encode("")
+			if err != nil {
+				t.Fatal(err)
+			}
+			all[l] = early + body
 		}
 	}
 	return all
@@ -230,6 +235,7 @@ func TestEqualSettingsGiveEqualBodies(t *testing.T) {
 	type settings struct {
 		annotations      string
 		catchAll, denied bool
+		hasBackend       bool // else conditions of snippets end in 404
 		captures         int
 		protocol         nginx.Protocol
 		host             *nginx.Server // that says something of TLS
@@ -257,6 +263,7 @@ func TestEqualSettingsGiveEqualBodies(t *testing.T) {
 				if s.ClientAuth != nil || s.BackendTLS != nil {
 					key.host, key.namespace = s, i.Namespace
 				}
+				key.hasBackend = l.Upstream != ""
 				if l.Rewrite != nil {
 					key.captures = strings.Count(l.Rewrite.Pattern.String(), "(?<")
 				}

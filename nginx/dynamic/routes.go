@@ -139,6 +139,8 @@ type Route struct {
 	Alternatives []Alternative `json:"alternatives,omitempty"`
 	// Unavailable is the shape for what is left as long as the backend has no endpoints; "" if no backend is asked.
 	Unavailable string `json:"unavailable,omitempty"`
+	// Late leaves that to Shape, which may answer without a backend. One is chosen before all the same.
+	Late bool `json:"late,omitempty"`
 	// Shape takes what is left.
 	Shape string `json:"shape,omitempty"`
 }

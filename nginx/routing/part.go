@@ -24,7 +24,7 @@ type partMaker struct {
 }
 
 func newPart(s *nginx.Server, http nginx.HTTP, o Options) *part {
-	m := partMaker{http: http, port: o.TLSPort, group: groupKey(s.Directives), shapes: map[string]*nginx.Shape{}}
+	m := partMaker{http: http, port: o.TLSPort, group: groupKey(s), shapes: map[string]*nginx.Shape{}}
 	if s.RedirectTo != "" {
 		m.host.All = m.jump(http.RedirectCode, s.RedirectTarget(), nil)
 	}
@@ -109,16 +109,27 @@ func (m *partMaker) route(l *nginx.Location, s *nginx.Server) dynamic.Route {
 		target := l.ToHTTPS.Target(m.port)
 		r.InClear = m.answer(m.http.RedirectCode, &target, l)
 	}
-	shape := nginx.Shape{Protocol: l.Protocol, Headers: renameHeaders(l.Headers), Body: l.Body, Owner: l.Owner, Keys: l.Keys}
+	shape := nginx.Shape{Protocol: l.Protocol, Headers: renameHeaders(l.Headers), Early: l.Early, Body: l.Body, Owner: l.Owner, Keys: l.Keys}
 	if l.Upstream != "" {
 		shape.Upstream = l.BlockOf(backends)
 		r.Unavailable = m.answer(503, nil, l)
+		if r.Late = len(l.Early) > 0; r.Late {
+			r.Unavailable, shape.Looks = "", !writesLua(l.Early)
+		}
 	}
-	if l.Rewrite != nil {
+	switch {
+	case l.Rewrite != nil && len(l.Early) > 0:
+		shape.Rewrite = l.Rewrite
+	case l.Rewrite != nil:
 		r.Rewrite = m.rewrite(l, shape)
 	}
 	r.Shape = m.shape(shape)
 	return r
+}
+
+// writesLua tells whether directives have Lua where a shape's own would stand: NGINX takes it only once.
+func writesLua(early nginx.Directives) bool {
+	return early.Say("rewrite_by_lua") || early.Say("rewrite_by_lua_block") || early.Say("rewrite_by_lua_file")
 }
 
 // largestNumber is the largest that workers read; no request is larger.
@@ -180,14 +191,14 @@ func (m *partMaker) jump(code int, target nginx.Arg, l *nginx.Location) *dynamic
 func (m *partMaker) answer(code int, target *nginx.Arg, l *nginx.Location) string {
 	shape := nginx.Shape{Answer: &nginx.Answer{Code: code, Target: target}}
 	if l != nil {
-		shape.Body, shape.Owner, shape.Keys = l.Body, l.Owner, l.Keys
+		shape.Early, shape.Body, shape.Owner, shape.Keys = l.Early, l.Body, l.Owner, l.Keys
 	}
 	return m.shape(shape)
 }
 
 // shape names a shape and keeps it.
 func (m *partMaker) shape(shape nginx.Shape) string {
-	shape.Body = renameBody(shape.Body)
+	shape.Early, shape.Body = shape.Early.Renamed("server_name", serverName), shape.Body.Renamed("server_name", serverName)
 	hash := sha256.New()
 	fmt.Fprintln(hash, m.group)
 	if shape.Answer != nil {
@@ -199,6 +210,15 @@ func (m *partMaker) shape(shape nginx.Shape) string {
 	fmt.Fprintln(hash, shape.Protocol, shape.Upstream)
 	for _, h := range shape.Headers {
 		fmt.Fprintln(hash, h.Name, len(h.Value.Value()), h.Value.Value())
+	}
+	if shape.Rewrite != nil {
+		target := shape.Rewrite.Target.Renamed(renamed)
+		shape.Rewrite = &nginx.Rewrite{Pattern: shape.Rewrite.Pattern, Target: target, Printable: shape.Rewrite.Printable}
+		fmt.Fprintln(hash, "rewrite", shape.Rewrite.Pattern, target.Value(), shape.Rewrite.Printable)
+	}
+	if len(shape.Early) > 0 {
+		text, err := shape.Early.Encode("")
+		fmt.Fprintln(hash, "early", text, err)
 	}
 	text, err := shape.Body.Encode("")
 	fmt.Fprintln(hash, text, err) // rendering says what is wrong
@@ -244,18 +264,6 @@ func renameHeaders(headers []nginx.Header) []nginx.Header {
 	out := slices.Clone(headers)
 	for i := range out {
 		out[i].Value = out[i].Value.Renamed(renamed)
-	}
-	return out
-}
-
-func renameBody(body nginx.Directives) nginx.Directives {
-	out := slices.Clone(body)
-	for i, d := range out {
-		out[i].Args = slices.Clone(d.Args)
-		for n, a := range d.Args {
-			out[i].Args[n] = a.Renamed(renamed)
-		}
-		out[i].Block = renameBody(d.Block)
 	}
 	return out
 }

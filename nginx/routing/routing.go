@@ -29,8 +29,8 @@ func Split(c nginx.Config, state dynamic.State, o Options, m *Memory) (nginx.Con
 	takesAnyName := slices.ContainsFunc(c.Servers, func(s *nginx.Server) bool { return s.TakesAnyName })
 	s := splitter{config: c, takesAnyName: takesAnyName, memory: m, alternatives: byServer(state.Backends), groups: map[string]*group{}}
 	s.routes.Hosts = make(map[string]*dynamic.Host, len(c.Servers))
-	directives := defaultDirectives(c.Servers)
-	s.group(groupKey(directives), directives) // the default server is always there, and first
+	byDefault := defaultServer(c.Servers)
+	s.group(groupKey(byDefault), byDefault.Directives) // it is always there, and first
 	for _, server := range c.Servers {
 		s.server(server)
 	}
@@ -43,14 +43,11 @@ func Split(c nginx.Config, state dynamic.State, o Options, m *Memory) (nginx.Con
 	return s.compose(o.Live), state
 }
 
-// defaultDirectives are the own settings of the server that takes the hosts without one.
-func defaultDirectives(servers []*nginx.Server) nginx.Directives {
-	for _, server := range servers {
-		if server.IsDefault() {
-			return server.Directives
-		}
+func defaultServer(servers []*nginx.Server) *nginx.Server {
+	if at := slices.IndexFunc(servers, (*nginx.Server).IsDefault); at >= 0 {
+		return servers[at]
 	}
-	return nil
+	return &nginx.Server{Name: "_"}
 }
 
 func withoutRoutes(backends map[string]dynamic.Backend) map[string]dynamic.Backend {
@@ -102,14 +99,15 @@ func (s *splitter) server(server *nginx.Server) {
 			host = withAlternatives(part, server, more)
 		}
 	}
-	group := s.group(part.group, server.Directives)
-	group.need(part)
+	var block *group // none if all its names are those of others: no request comes to it
 	first := ""
 	for _, name := range part.names {
 		if s.routes.Hosts[name.key] != nil {
 			continue // as with NGINX, the first of two equal expressions counts
 		}
 		if first == "" {
+			block = s.group(part.group, server.Directives)
+			block.need(part)
 			s.routes.Hosts[name.key], first = host, name.key
 		} else {
 			s.routes.Hosts[name.key] = &dynamic.Host{SameAs: first}
@@ -117,8 +115,8 @@ func (s *splitter) server(server *nginx.Server) {
 		if strings.HasPrefix(name.key, "~") {
 			s.routes.Names = append(s.routes.Names, dynamic.NamePattern{Key: name.key, Host: s.named})
 		}
-		if group != s.order[0] {
-			group.names = append(group.names, name)
+		if block != s.order[0] {
+			block.names = append(block.names, name)
 		}
 	}
 }
@@ -178,11 +176,15 @@ func (g *group) need(p *part) {
 	}
 }
 
-// groupKey is the same for servers that can share a block.
-func groupKey(directives nginx.Directives) string {
-	key, err := directives.Encode("")
+// groupKey is the same for servers that can share a block. What says $server_name on that level is not shared: that is the first
+// name of the block.
+func groupKey(server *nginx.Server) string {
+	key, err := server.Directives.Encode("")
 	if err != nil {
 		return err.Error() // rendering will say so
+	}
+	if server.Directives.Use("server_name") {
+		key += "# " + server.Names()[0].Value()
 	}
 	return key
 }
@@ -205,8 +207,10 @@ func (s *splitter) nameMore() {
 		return
 	}
 	fits := func(name) bool { return false }
+	elsewhere := map[string]bool{}
 	for _, g := range s.order[1:] {
 		for _, n := range g.names {
+			elsewhere[n.key] = true
 			if strings.HasPrefix(n.key, "~") {
 				fits = func(name) bool { return true } // what an expression fits is not ours to find out
 			} else if _, suffix, is := strings.Cut(n.key, "*."); is {
@@ -221,7 +225,7 @@ func (s *splitter) nameMore() {
 	for _, server := range s.config.Servers {
 		if part := s.memory.part(server); part.group == plain.key && !server.IsDefault() {
 			for _, n := range part.names {
-				if fits(n) {
+				if fits(n) && !elsewhere[n.key] {
 					plain.names = append(plain.names, n)
 				}
 			}

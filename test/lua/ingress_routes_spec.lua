@@ -165,6 +165,15 @@ spec("ingress: without endpoints a request goes where it is told so, and without
   same(through(ingress, ngx, "a", "/"), "10.0.0.1:80")
 end)
 
+spec("ingress: a shape that may answer by itself asks late whether there are endpoints", function()
+  local ingress, ngx = fresh(one({ backend = "empty", late = true }))
+  same(send(ingress, ngx, "a", "/"), "@proxy")
+  same(stand_in.call(ngx, ingress.look), 503)
+  ingress, ngx = fresh(one({ backend = "a", late = true }))
+  same(send(ingress, ngx, "a", "/"), "@proxy")
+  same(stand_in.call(ngx, ingress.look), nil)
+end)
+
 local function canary(alternative)
   local routes = one({ backend = "a", unavailable = "@503", alternatives = { { backend = alternative, weight = 1, weight_total = 1 } } })
   routes.plain = { prefix = { ["/"] = 0 }, routes = { { backend = "a", unavailable = "@503", shape = "@proxy" } } }

@@ -269,8 +269,9 @@ function M.route()
   if not shape then return fail(target) end
   if target then var.redirect_target = target end
   if rewrite then replace(rewrite, found) end
-  if shape == route.shape and route.unavailable and not prepare(route.backend, route.alternatives) and not fall_back() then
-    return exec(route.unavailable)
+  if shape == route.shape and (route.unavailable or route.late) then
+    local ready_now = prepare(route.backend, route.alternatives) or fall_back()
+    if not ready_now and route.unavailable then return exec(route.unavailable) end
   end
   return exec(shape)
 end
@@ -316,6 +317,12 @@ function M.grpc_error()
   header["grpc-status"], header["grpc-message"] = status, message
   ngx.send_headers()
   return exit(ngx.HTTP_OK)
+end
+
+-- look answers 503 for a backend without endpoints, in shapes with directives that may answer before.
+function M.look()
+  local entry = state.backend(var.backend)
+  if entry and find(entry).count == 0 then return exit(ngx.HTTP_SERVICE_UNAVAILABLE) end
 end
 
 local function failure(how, status)

@@ -119,7 +119,7 @@ local route_fields = object({
   namespace = name, ingress = name, service = name, port = name, path = long_text, is_exact_twin = flag, backend = name,
   fallback = name,
   slash = jump, limit = count, too_large = shape, denied = shape, redirect = redirect, in_clear = shape, rewrite = rewrite,
-  alternatives = list(alternative), unavailable = shape, shape = shape,
+  alternatives = list(alternative), unavailable = shape, late = flag, shape = shape,
 })
 
 -- route reads a route that has an end for every request.
@@ -128,7 +128,7 @@ local function route(value)
   if not out then return nil, problem end
   if out.limit == 0 then out.limit = nil end
   if out.limit and not out.too_large then return nil, "too_large is missing" end
-  if out.unavailable and not out.backend then return nil, "backend is missing" end
+  if (out.unavailable or out.late) and not out.backend then return nil, "backend is missing" end
   if out.alternatives and #out.alternatives == 0 then out.alternatives = nil end
   if out.shape or out.denied or (out.redirect and not out.redirect.pattern) then return out end
   return nil, "shape is missing"
