@@ -61,41 +61,29 @@ var hashKeyKind = Kind[dynamic.Template]{
 
 // hashKey takes a text apart at its variables.
 func hashKey(s string) (dynamic.Template, error) {
-	key := dynamic.Template{""}
-	for {
-		before, after, found := strings.Cut(s, "$")
-		key[len(key)-1] += before
-		if !found {
-			return key, nil
-		}
-		name, rest, closed := variableName(after)
-		switch {
-		case after == "":
-			return nil, errors.New("ends in a single $")
-		case !closed:
-			return nil, errors.New("has a ${ without a }")
-		case name == "server_name" || !knownVariable(name) && !slices.Contains(hashVariables, name):
-			return nil, fmt.Errorf("uses $%.40s, which is no variable that can be used there", name)
-		}
-		key, s = append(key, name, ""), rest
-	}
+	key, err := expandKnown(s, noCaptures, func(name string) bool {
+		return name != "server_name" && (isRequestVariable(name) || slices.Contains(hashVariables, name))
+	})
+	return key.Pieces(), err
 }
 
 // printTemplate is the inverse of hashKey.
 func printTemplate(t dynamic.Template) string {
 	var b strings.Builder
 	for i, piece := range t {
-		if i%2 == 1 {
-			dollar := "$" + piece
-			if name, _, _ := variableName(piece + t[i+1]); name != piece {
-				dollar = "${" + piece + "}"
-			}
-			piece = dollar
+		if i%2 == 0 {
+			b.WriteString(piece)
+			continue
 		}
-		b.WriteString(piece)
+		if i+1 < len(t) && strings.IndexFunc(t[i+1], isNameRune) == 0 {
+			piece = "{" + piece + "}"
+		}
+		b.WriteString("$" + piece)
 	}
 	return b.String()
 }
+
+func isNameRune(c rune) bool { return c == '_' || c >= '0' && c <= '9' || c|' ' >= 'a' && c|' ' <= 'z' }
 
 var balancing = Feature{
 	Name:     "Load balancing",

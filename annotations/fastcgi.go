@@ -125,7 +125,7 @@ func paramValue(key, text string) (nginx.Arg, error) {
 	if _, err := only(text, "-_${}/."); err != nil {
 		return nginx.Arg{}, err
 	}
-	return expandKnown(text, noCaptures, func(name string) bool { return knownVariable(name) || slices.Contains(paramVariables, name) })
+	return expandKnown(text, noCaptures, func(name string) bool { return isRequestVariable(name) || slices.Contains(paramVariables, name) })
 }
 
 // objectKind is the name of an object, with or without its namespace.

@@ -153,7 +153,7 @@ func locationHook(f Feature) func(Values, *nginx.Location) error {
 	return func(v Values, l *nginx.Location) error {
 		before := *l
 		err := f.Location(v, l)
-		if len(l.Body) != len(before.Body) || len(l.Headers) != len(before.Headers) || l.Protocol != before.Protocol || l.ToHTTPS != before.ToHTTPS || l.Return != before.Return {
+		if len(l.Body) != len(before.Body) || len(l.Early) != len(before.Early) || len(l.Headers) != len(before.Headers) || l.Protocol != before.Protocol || l.ToHTTPS != before.ToHTTPS || l.Return != before.Return {
 			l.Keys = append(l.Keys, f.Settings.givenIn(v)...)
 		}
 		return err

@@ -33,4 +33,7 @@ var features = []Feature{
 	affinity,
 	keepalive,
 	canary,
+	policy,
+	snippets, // behind all that writes directives: some of a snippet's take their places
+	ownSnippets,
 }

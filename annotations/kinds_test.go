@@ -291,10 +291,11 @@ func TestSettingsAreDescribed(t *testing.T) {
 func TestOutcomesOfBadValues(t *testing.T) {
 	refused := []string{
 		"auth-tls-error-page", "auth-tls-match-cn", "auth-tls-pass-certificate-to-upstream", "auth-tls-secret",
-		"client-body-buffer-size", "connection-proxy-header", "custom-http-errors", "default-backend", "fastcgi-index",
-		"fastcgi-params-configmap", "from-to-www-redirect", "load-balance", "permanent-redirect", "permanent-redirect-code",
-		"proxy-ssl-secret", "relative-redirects", "server-alias", "ssl-ciphers", "temporal-redirect", "temporal-redirect-code",
-		"upstream-hash-by", "upstream-hash-by-subset", "upstream-hash-by-subset-size", "upstream-vhost", "x-forwarded-prefix",
+		"client-body-buffer-size", "configuration-snippet", "connection-proxy-header", "custom-http-errors", "default-backend",
+		"fastcgi-index", "fastcgi-params-configmap", "from-to-www-redirect", "load-balance", "permanent-redirect",
+		"permanent-redirect-code", "proxy-ssl-secret", "relative-redirects", "server-alias", "server-snippet", "ssl-ciphers",
+		"temporal-redirect", "temporal-redirect-code", "upstream-hash-by", "upstream-hash-by-subset", "upstream-hash-by-subset-size",
+		"upstream-vhost", "x-forwarded-prefix",
 	}
 	want := map[string]Outcome{"allowlist-source-range": Deny, "denylist-source-range": Deny}
 	for _, key := range refused {

@@ -29,8 +29,9 @@ const (
 // Setting is one annotation or key of the ConfigMap with values of type T.
 type Setting[T any] struct {
 	spec
-	kind Kind[T]
-	def  T
+	kind  Kind[T]
+	def   T
+	allow func(v Values, value T) (T, []Finding)
 }
 
 // spec is what all settings have, whatever their type.
@@ -73,6 +74,13 @@ func (s *Setting[T]) Alias(names ...string) *Setting[T] { s.aliases = names; ret
 // Bad says what a bad value does; without it the default is used.
 func (s *Setting[T]) Bad(o Outcome) *Setting[T] { s.outcome = o; return s }
 
+// Allow has the ConfigMap's values say what becomes of a value that has been read. What it finds are mistakes like a value that
+// cannot be read; their Message is complete.
+func (s *Setting[T]) Allow(f func(v Values, value T) (T, []Finding)) *Setting[T] {
+	s.allow = f
+	return s
+}
+
 // Doc gives the sentence of the reference table.
 func (s *Setting[T]) Doc(text string) *Setting[T] { s.doc = text; return s }
 
@@ -109,6 +117,7 @@ type AnySetting interface {
 	edges() []string
 	textIn(Values) string
 	parse(string) (any, error)
+	allowed(Values, any) (any, []Finding)
 }
 
 func (s *Setting[T]) about() spec            { return s.spec }
@@ -122,6 +131,13 @@ func (s *Setting[T]) parse(text string) (any, error) {
 		return nil, err
 	}
 	return v, nil
+}
+
+func (s *Setting[T]) allowed(v Values, value any) (any, []Finding) {
+	if s.allow == nil {
+		return value, nil
+	}
+	return s.allow(v, value.(T))
 }
 
 // Settings is the list of a feature's settings.

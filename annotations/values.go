@@ -71,6 +71,8 @@ const (
 	InvalidCertificate Reason = "InvalidCertificate"
 	// Conflict is a value that contradicts another.
 	Conflict Reason = "ConflictingAnnotations"
+	// NotAllowed is an annotation that the controller's ConfigMap keeps Ingresses from having.
+	NotAllowed Reason = "AnnotationNotAllowed"
 )
 
 // Verdict is what reading the annotations of one Ingress came to.
@@ -95,6 +97,10 @@ func ForIngress(prefix, namespace string, annotations map[string]string, default
 		text := annotations[key]
 		if !ours || text == "" {
 			continue // an empty annotation is as good as none
+		}
+		if why := v.Values.forbids(name, text); why != "" {
+			v.add(Finding{Key: name, Reason: NotAllowed, Message: why}, Refuse)
+			continue
 		}
 		setting, known := settingsByName[name]
 		if !known {
@@ -121,7 +127,14 @@ func (v *Verdict) read(setting AnySetting, name, text string) {
 	about := setting.about()
 	value, err := parse(setting, text)
 	if err == nil {
-		v.Values.own[about.key] = value
+		value, findings := setting.allowed(v.Values, value)
+		for _, f := range findings {
+			f.Key = name
+			v.add(f, about.outcome)
+		}
+		if len(findings) == 0 {
+			v.Values.own[about.key] = value
+		}
 		return
 	}
 	f := Finding{Key: name, Reason: InvalidValue, Message: about.show(text) + " " + err.Error()}

@@ -233,7 +233,7 @@ func parsedServers(t *testing.T, files nginx.Files) []string {
 		}
 		all = append(all, fmt.Sprintf("server %q", server.Block[names].Words[1:]))
 		for _, l := range server.Block {
-			if l.Name() == "location" && (len(l.Words) == 3 && l.Words[2] == "/healthz" || isOurs(l)) {
+			if l.Name() == "location" && (len(l.Words) == 3 && l.Words[2] == "/healthz" || l.Words[1][0] == '@' || isOurs(l)) {
 				all = append(all, fmt.Sprintf("location %q", l.Words[1:]))
 			}
 		}

@@ -19,7 +19,8 @@ var layers = []layer{
 	{"nginx/routing", []string{"nginx", "nginx/dynamic"}, "how requests find their way does not depend on why"},
 	{"nginx/supervisor", []string{"nginx", "nginx/dynamic"}, "who runs NGINX does not know why the configuration changed"},
 	{"nginx/dataplane", []string{"nginx", "nginx/dynamic", "nginx/supervisor"}, "what crosses the socket is what a supervisor is asked for"},
-	{"annotations", []string{"nginx", "nginx/dynamic"}, "features do not know where objects come from; they ask their own Lookup"},
+	{"annotations/snippet", []string{"nginx"}, "what users write in NGINX's language means the same whoever asks"},
+	{"annotations", []string{"annotations/snippet", "nginx", "nginx/dynamic"}, "features do not know where objects come from; they ask their own Lookup"},
 	{"templates", []string{"nginx"}, "layout decides nothing, so it needs to know nothing"},
 	{"controller/cluster", nil, "what exists does not depend on what we make of it"},
 	{"controller/translate", []string{"annotations", "controller/cluster", "nginx", "nginx/dynamic"}, "the meaning of objects is neither text nor a process"},
@@ -116,7 +117,7 @@ var pureRules = map[string]struct {
 	except []string
 	why    string
 }{
-	"nginx": {}, "nginx/dynamic": {}, "annotations": {}, "templates": {}, "controller/translate": {}, "controller/cluster": {},
+	"nginx": {}, "nginx/dynamic": {}, "annotations": {}, "annotations/snippet": {}, "templates": {}, "controller/translate": {}, "controller/cluster": {},
 	"controller/admission": {},
 	"controller":           {[]string{"log", "sync", "time"}, "it is the loop as well: it waits, counts and says what happened"},
 }

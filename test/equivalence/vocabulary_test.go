@@ -130,7 +130,15 @@ var traits = [][]choice{
 	{{"proxy-read-timeout", []string{"30", "31"}}, {"proxy-next-upstream", []string{"off", "http_503"}}},
 	{{"auth-url", []string{"http://auth.org"}}},
 	{{"limit-rps", []string{"1", "0"}}},
-	{{"server-snippet", []string{"return 200;"}}},
+	// One that is taken would part hosts into blocks, and NGINX tries the expressions of one block before those of another:
+	// see docs/snippets.md.
+	{{"server-snippet", []string{"root /;"}}},
+	{{"configuration-snippet", []string{
+		"add_header X-A $host always; set $a $http_x_a; if ($request_method = POST) { return 204; } rewrite ^/a/(.*)$ /b/$1 last;",
+		"rewrite ^/(.*)b(.*)$ /$2x$1 break; more_set_headers \"X-B: $request_uri\"; error_page 404 502 /a;",
+		"rewrite ^/(a.*)$ https://" + permanentHost + "/$1 permanent; if ($arg_q ~ (.)) { add_header X-Q $1; } deny 127.0.0.9;",
+		"client_max_body_size 2k; proxy_set_header X-S $server_name; if ($host ~ ^a) { break; } return 200 $namespace$location_path;",
+	}}},
 	{{"enable-cors", []string{yes}}},
 	{{"canary-weight", []string{"50"}}},
 	{{"server-alias", aliasTexts(1)}},
@@ -177,4 +185,6 @@ var configPool = []choice{
 	{"hsts-preload", []string{yes}},
 	{"proxy-body-size", []string{"1k", "3k"}},
 	{"whitelist-source-range", []string{"127.0.0.1/32"}},
+	{"allow-snippet-annotations", []string{"parsed"}},
+	{"location-snippet", []string{"if ($arg_q = y) { add_header X-Own $host; }"}},
 }
