@@ -112,9 +112,10 @@ func (m *partMaker) route(l *nginx.Location, s *nginx.Server) dynamic.Route {
 	shape := nginx.Shape{Protocol: l.Protocol, Headers: renameHeaders(l.Headers), Early: l.Early, Body: l.Body, Owner: l.Owner, Keys: l.Keys}
 	if l.Upstream != "" {
 		shape.Upstream = l.BlockOf(backends)
-		r.Unavailable = m.answer(503, nil, l)
 		if r.Late = len(l.Early) > 0; r.Late {
-			r.Unavailable, shape.Looks = "", !writesLua(l.Early)
+			shape.Looks = !writesLua(l.Early)
+		} else {
+			r.Unavailable = m.answer(503, nil, l)
 		}
 	}
 	switch {

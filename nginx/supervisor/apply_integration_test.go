@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/sluice-ingress/sluice/nginx"
 )
 
 func TestStartServesAndStopLeavesNothing(t *testing.T) {
@@ -87,7 +89,10 @@ func TestBadConfigurationChangesNothing(t *testing.T) {
 	s := newSite(t, "").run()
 	s.mustApply(s.files("good"))
 	pid := s.Status().PID
-	err := s.Apply(context.Background(), s.files("bad", "", "no_such_directive on;"), "test")
+	bad := s.files("bad", "", "no_such_directive on;")
+	web := &nginx.Server{Locations: []*nginx.Location{{Owner: "Ingress shop/web"}}}
+	bad.Layout = nginx.Layout{{Server: web, Span: nginx.Span{First: 1, Lines: 1000}, Parts: []nginx.Span{{First: 0, Lines: 1000}}}}
+	err := s.Apply(context.Background(), bad, "test")
 	var refused *ConfigError
 	if !errors.As(err, &refused) {
 		t.Fatalf("the error is %v", err)
