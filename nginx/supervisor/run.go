@@ -144,10 +144,6 @@ func (s *Supervisor) comeUp(ctx context.Context, m *instance) bool {
 		case <-time.After(poll):
 		}
 	}
-	// NGINX lets everybody in; the socket is for us alone.
-	if err := os.Chmod(s.path("state.sock"), 0o600); err != nil {
-		s.options.Log.Error("cannot protect the control socket", "error", err)
-	}
 	return true
 }
 
@@ -155,6 +151,12 @@ func (s *Supervisor) hasComeUp(ctx context.Context, m *instance) bool {
 	r, err := s.control.status(ctx)
 	if err != nil || !r.isComplete() {
 		return false
+	}
+	if !m.isUp() {
+		// NGINX lets everybody in; the socket is for us alone.
+		if err := os.Chmod(s.path("state.sock"), 0o600); err != nil {
+			s.options.Log.Error("cannot protect the control socket", "error", err)
+		}
 	}
 	m.noteUp()
 	return true
