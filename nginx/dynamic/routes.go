@@ -27,9 +27,9 @@ func (r Routes) list() *[]NamePattern {
 	return &list
 }
 
-// Through returns the routes that lead to these shapes only. A host with others keeps the entry it has in before, if that one
-// does, and has none otherwise.
-func (r Routes) Through(shapes map[string]bool, before Routes) Routes {
+// Through returns the routes that lead to these shapes only. A host with others has the last of the entries that it had before
+// which does, and none if none does.
+func (r Routes) Through(shapes map[string]bool, before func(name string) []*Host) Routes {
 	known := map[*string]bool{} // by the lists' first names: many entries share one list
 	lead := func(h *Host) bool {
 		if h == nil || len(h.Shapes) == 0 {
@@ -53,11 +53,15 @@ func (r Routes) Through(shapes map[string]bool, before Routes) Routes {
 	}
 	through := Routes{Hosts: make(map[string]*Host, len(r.Hosts)), Names: r.Names}
 	for name, host := range r.Hosts {
-		if !lead(host) {
-			host = before.Hosts[name]
-		}
 		if lead(host) {
 			through.Hosts[name] = host
+			continue
+		}
+		for _, former := range slices.Backward(before(name)) {
+			if lead(former) {
+				through.Hosts[name] = former
+				break
+			}
 		}
 	}
 	return through

@@ -36,7 +36,7 @@ func TestShapesNameNobody(t *testing.T) {
 			for _, name := range plan.Files.Shapes {
 				shapes[name] = true
 			}
-			through := plan.Dynamic.Routes.Through(shapes, dynamic.Routes{})
+			through := plan.Dynamic.Routes.Through(shapes, func(string) []*dynamic.Host { return nil })
 			if diff := cmp.Diff(plan.Dynamic.Routes.Hosts, through.Hosts); diff != "" {
 				t.Errorf("%s: routes lead to shapes that are not in the configuration:\n%s", path, diff)
 			}

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/http"
 	"reflect"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -27,8 +28,11 @@ type channel struct {
 	wanted dynamic.State   // what was pushed last
 	pushed bool            // something was
 	shapes map[string]bool // that the configuration has which NGINX runs; routes through others wait
-	used   uint64          // the generation that was given to an update last
-	known  bool            // NGINX has confirmed that it has what is in held
+	// waiting are the entries that hosts have waited for, oldest first. NGINX may get the shapes of an older one first, and no
+	// configuration has to have those of what a host had before that.
+	waiting map[string][]*dynamic.Host
+	used    uint64 // the generation that was given to an update last
+	known   bool   // NGINX has confirmed that it has what is in held
 
 	// These are read without the lock, which is held while NGINX is being talked to.
 	accepted     atomic.Pointer[filed] // what the file has, or will have in a moment
@@ -45,6 +49,33 @@ func (c *channel) push(ctx context.Context, state dynamic.State) error {
 	return c.bring(ctx, union(c.held, c.possible()))
 }
 
+// mostWaiting bounds the entries that one host waits for.
+const mostWaiting = 16
+
+// wait notes which of the wanted routes are not possible yet.
+func (c *channel) wait(possible dynamic.Routes) {
+	wanted := c.wanted.Routes.Hosts
+	if reflect.ValueOf(wanted).Pointer() == reflect.ValueOf(possible.Hosts).Pointer() {
+		c.waiting = nil
+		return
+	}
+	before := c.waiting
+	c.waiting = map[string][]*dynamic.Host{}
+	for name, host := range wanted {
+		if possible.Hosts[name] == host {
+			continue
+		}
+		list := before[name]
+		if len(list) == 0 || list[len(list)-1] != host {
+			list = append(list, host)
+		}
+		if len(list) > mostWaiting {
+			list = slices.Delete(list, mostWaiting/2, mostWaiting/2+1) // the next configuration is for one of the oldest
+		}
+		c.waiting[name] = list
+	}
+}
+
 // permit says which shapes NGINX has, and sends it the routes that had to wait for them.
 func (c *channel) permit(ctx context.Context, shapes []string) error {
 	c.mu.Lock()
@@ -59,10 +90,13 @@ func (c *channel) permit(ctx context.Context, shapes []string) error {
 	return c.bring(ctx, union(c.held, c.possible()))
 }
 
-// possible is what is wanted, without routes through shapes that NGINX does not have: such a host keeps the routes it has.
+// possible is what is wanted, without routes through shapes that NGINX does not have: such a host has the newest that it can have.
 func (c *channel) possible() dynamic.State {
 	state := c.wanted
-	state.Routes = state.Routes.Through(c.shapes, c.held.Routes)
+	state.Routes = state.Routes.Through(c.shapes, func(name string) []*dynamic.Host {
+		return append([]*dynamic.Host{c.held.Routes.Hosts[name]}, c.waiting[name]...)
+	})
+	c.wait(state.Routes)
 	return state
 }
 

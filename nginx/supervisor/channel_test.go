@@ -277,6 +277,10 @@ func TestRoutesWaitForTheirShapes(t *testing.T) {
 		{"again", func() error { return tr.resend(ctx) }, map[string]string{"a": "@1", "b": "@1"}},
 		{"another configuration", func() error { return tr.permit(ctx, []string{"@1", "@2"}) }, map[string]string{"a": "@2", "b": "@1", "c": "@2"}},
 		{"one is gone", func() error { return tr.push(ctx, routed(map[string]string{"a": "@2"})) }, map[string]string{"a": "@2"}},
+		{"it changes", func() error { return tr.push(ctx, routed(map[string]string{"a": "@3"})) }, map[string]string{"a": "@2"}},
+		{"and once more", func() error { return tr.push(ctx, routed(map[string]string{"a": "@4"})) }, map[string]string{"a": "@2"}},
+		{"the configuration of the change before", func() error { return tr.permit(ctx, []string{"@2", "@3"}) }, map[string]string{"a": "@3"}},
+		{"that of the last change", func() error { return tr.permit(ctx, []string{"@3", "@4"}) }, map[string]string{"a": "@4"}},
 	} {
 		if err := step.do(); err != nil {
 			t.Fatalf("%s: %v", step.name, err)
