@@ -164,7 +164,7 @@ func HostName(host string) ServerName {
 
 // AppRootTarget is where a request for / is sent, if AppRoot is set.
 func (s *Server) AppRootTarget() Arg {
-	return Concat(Var("scheme"), Text("://"), Var("http_host"), *s.AppRoot)
+	return Concat(Var("scheme"), Text("://"), Var("best_http_host"), *s.AppRoot)
 }
 
 // RedirectTarget is where a server that only redirects sends requests.
