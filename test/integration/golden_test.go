@@ -139,22 +139,28 @@ func tryGoldens(t *testing.T, routing controller.Routing) {
 				c := golden.Load(t, path)
 				c.Options.Translate.SelfSigned = fake
 				c.Options.Render, c.Options.Routing = renderOptions(t, dir), routing
-				plan := c.Plan(t)
-				ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-				defer cancel()
-				if err := engine.Push(ctx, plan.Dynamic); err != nil {
-					t.Fatal(err)
-				}
-				if err := engine.Apply(ctx, plan.Files, "test"); err != nil {
-					t.Fatal(err)
-				}
-				if err := engine.Settle(ctx); err != nil {
-					t.Fatal(err)
-				}
+				serve(t, engine, c)
 				for _, r := range c.Requests {
 					r.Send(t, target)
 				}
 			})
 		}
+	}
+}
+
+// serve puts a case into a running NGINX.
+func serve(t *testing.T, engine *supervisor.Supervisor, c golden.Case) {
+	t.Helper()
+	plan := c.Plan(t)
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	if err := engine.Push(ctx, plan.Dynamic); err != nil {
+		t.Fatal(err)
+	}
+	if err := engine.Apply(ctx, plan.Files, "test"); err != nil {
+		t.Fatal(err)
+	}
+	if err := engine.Settle(ctx); err != nil {
+		t.Fatal(err)
 	}
 }
