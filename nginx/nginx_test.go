@@ -124,6 +124,9 @@ func TestParseRefusesWhatNginxRefuses(t *testing.T) {
 	if len(inner) != 2 || inner[0].Words[1] != "${d}e" || inner[0].Words[2] != "f g" || inner[1].Lua != "x({1})" || inner[1].Line != 2 {
 		t.Errorf("got %+v", list)
 	}
+	if list, err := Parse("a ${{x b;"); err != nil || len(list) != 1 || len(list[0].Words) != 3 {
+		t.Errorf("got %+v, %v: all braces after a dollar belong to the word", list, err)
+	}
 }
 
 func TestParseRegex(t *testing.T) {

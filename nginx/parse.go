@@ -121,21 +121,20 @@ func (p *parser) word() (string, error) {
 	if c := p.text[p.at]; c == '"' || c == '\'' {
 		return p.quoted(c)
 	}
-	var b strings.Builder
-	dollar := false // the character before was a dollar, and not an escaped one
+	r := run{start: p.at}
+	dollar := false // what is before is a dollar, and not an escaped one, or braces after it
 	for p.at < len(p.text) {
 		c := p.text[p.at]
 		after := dollar
-		dollar = c == '$'
+		dollar = c == '$' || c == '{' && after
 		switch {
 		case c == ' ' || c == '\t' || c == '\r' || c == '\n' || c == ';':
-			return b.String(), nil
+			return p.end(&r), nil
 		case c == '{' && !after:
-			return b.String(), nil
+			return p.end(&r), nil
 		case c == '\\':
-			p.escape(&b)
+			p.escape(&r)
 		default:
-			b.WriteByte(c)
 			p.at++
 		}
 	}
@@ -143,30 +142,48 @@ func (p *parser) word() (string, error) {
 }
 
 func (p *parser) quoted(quotes byte) (string, error) {
-	var b strings.Builder
-	for p.at++; p.at < len(p.text); {
+	p.at++
+	r := run{start: p.at}
+	for p.at < len(p.text) {
 		switch c := p.text[p.at]; c {
 		case quotes:
+			word := p.end(&r)
 			p.at++
 			if p.at < len(p.text) && !strings.ContainsRune(" \t\r\n;{)", rune(p.text[p.at])) {
 				return "", fmt.Errorf("unexpected %q after a quoted word", p.text[p.at])
 			}
-			return b.String(), nil
+			return word, nil
 		case '\\':
-			p.escape(&b)
+			p.escape(&r)
 		default:
 			if c == '\n' {
 				p.line++
 			}
-			b.WriteByte(c)
 			p.at++
 		}
 	}
 	return "", fmt.Errorf("unexpected end in a quoted word")
 }
 
+// run is a word that is being read. Most are a piece of the text as it stands there.
+type run struct {
+	read  strings.Builder
+	start int // of what is not in read yet
+}
+
+func (p *parser) end(r *run) string {
+	if r.read.Len() == 0 {
+		return p.text[r.start:p.at]
+	}
+	r.read.WriteString(p.text[r.start:p.at])
+	return r.read.String()
+}
+
 // escape reads a backslash and what follows it.
-func (p *parser) escape(b *strings.Builder) {
+func (p *parser) escape(r *run) {
+	b := &r.read
+	b.WriteString(p.text[r.start:p.at])
+	defer func() { r.start = p.at }()
 	next := byte(0)
 	if p.at+1 < len(p.text) {
 		next = p.text[p.at+1]

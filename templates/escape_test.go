@@ -413,6 +413,13 @@ func checkShape(t *testing.T, set *template.Template, shape, s string, condition
 	if got := variables(got); !slices.Equal(got, expanded) {
 		t.Fatalf("%q with %q gives %q with variables %q, want %q", shape, s, hostile.String(), got, expanded)
 	}
+	r, err := record(set)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.execute("t.tmpl", dataOf(s, condition, length)); err != nil {
+		t.Fatalf("%q with %q gives %q, which the check refuses: %v", shape, s, hostile.String(), err)
+	}
 }
 
 var hostileTexts = []string{

@@ -18,6 +18,9 @@ import (
 func parse(files map[string]string) (*template.Template, error) {
 	set := template.New("").Option("missingkey=error").Funcs(functions())
 	for _, name := range slices.Sorted(maps.Keys(files)) {
+		if line, _, found := strings.Cut(files[name], mark); found {
+			return nil, fmt.Errorf("template: %s:%d: unexpected NUL", name, strings.Count(line, "\n")+1)
+		}
 		file, err := template.New(name).Funcs(functions()).Parse(files[name])
 		if err != nil {
 			return nil, err
@@ -175,15 +178,21 @@ func (c *cursor) settle() error {
 	return nil
 }
 
+// escaperNames are the functions that print, by kind.
+var escaperNames = [...]string{
+	directives: "nginx_directives", tableKey: "nginx_table_key", luaString: "nginx_lua_string",
+	argument: "nginx_argument", insideDouble: "nginx_inside_double_quotes",
+	insideSingle: "nginx_inside_single_quotes", wordPart: "nginx_word_part", variablePart: "nginx_variable_part",
+}
+
+// directiveLines prints directives with the line end before them.
+const directiveLines = "nginx_directive_lines"
+
 // rewrite adds the escaper. No template can name an escaper itself, as they are defined after parsing.
 func (a *action) rewrite() {
-	function := [...]string{
-		directives: "nginx_directives", tableKey: "nginx_table_key", luaString: "nginx_lua_string",
-		argument: "nginx_argument", insideDouble: "nginx_inside_double_quotes",
-		insideSingle: "nginx_inside_single_quotes", wordPart: "nginx_word_part", variablePart: "nginx_variable_part",
-	}[a.as]
+	function := escaperNames[a.as]
 	if a.as == directives && a.before != nil {
-		function = "nginx_directive_lines"
+		function = directiveLines
 		a.before.Text = a.before.Text[:len(a.before.Text)-len("\n"+a.indent)]
 	}
 	command := &syntax.CommandNode{NodeType: syntax.NodeCommand, Pos: a.node.Pos}

@@ -75,7 +75,11 @@ func (s *Set) Render(c nginx.Config, o Options, m *Memory) (nginx.Files, error) 
 		m = NewMemory()
 	}
 	m.begin(s, o, c.HTTP)
-	r := renderer{set: s.set, options: o, config: c, memory: m}
+	r, err := s.renderer(c, o)
+	if err != nil {
+		return nginx.Files{}, err
+	}
+	r.memory = m
 	if err := r.servers(); err != nil {
 		return nginx.Files{}, err
 	}
@@ -87,22 +91,17 @@ func (s *Set) Render(c nginx.Config, o Options, m *Memory) (nginx.Files, error) 
 
 // renderer holds what is being written.
 type renderer struct {
-	set     *template.Template
+	*recorder
 	options Options
 	config  nginx.Config
 	memory  *Memory
-	buffer  bytes.Buffer
 
 	serverTexts []string
 }
 
-// execute runs a template and returns its text.
-func (r *renderer) execute(name string, data any) (string, error) {
-	r.buffer.Reset()
-	if err := r.set.ExecuteTemplate(&r.buffer, name, data); err != nil {
-		return "", fmt.Errorf("render %s: %w", name, err)
-	}
-	return r.buffer.String(), nil
+func (s *Set) renderer(c nginx.Config, o Options) (*renderer, error) {
+	recorder, err := record(s.set)
+	return &renderer{recorder: recorder, options: o, config: c}, err
 }
 
 func (r *renderer) servers() error {
@@ -261,7 +260,11 @@ func (r *renderer) errorService() (string, error) {
 		nginx.D("proxy_intercept_errors", nginx.OnOff(false)),
 		pass(nginx.HTTP1, nginx.ErrorUpstream),
 	}
-	text, err := append(list, setHeaders(nginx.HTTP1, r.config.HTTP.ErrorHeaders)...).Encode("")
+	list = append(list, setHeaders(nginx.HTTP1, r.config.HTTP.ErrorHeaders)...)
+	text, err := list.Encode("")
+	if err == nil {
+		err = check(text, []printed{{0, len(text), directives, list}})
+	}
 	if err != nil {
 		return "", fmt.Errorf("render errors.conf: %w", err)
 	}
@@ -298,7 +301,10 @@ const (
 func (s *Set) Server(c nginx.Config, host string, o Options) (string, error) {
 	for _, server := range c.Servers {
 		if server.Name == host {
-			r := renderer{set: s.set, options: o, config: nginx.Config{HTTP: c.HTTP}}
+			r, err := s.renderer(nginx.Config{HTTP: c.HTTP}, o)
+			if err != nil {
+				return "", err
+			}
 			text, err := r.server(server)
 			return text.String(), err
 		}
