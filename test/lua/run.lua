@@ -23,6 +23,7 @@ local SPECS = {
   "ingress_routes_spec",
   "sessions_spec",
   "fixtures_spec",
+  "mutations_spec",
 }
 
 local passed, failed = 0, 0
