@@ -68,7 +68,7 @@ func check(t *testing.T, objects cluster.Lists) {
 }
 
 // files are the names of all manifests here.
-func files(t *testing.T) []string {
+func files(t testing.TB) []string {
 	t.Helper()
 	paths, err := filepath.Glob("testdata/*.yaml")
 	if err != nil || len(paths) == 0 {
@@ -91,7 +91,7 @@ func load(t *testing.T, names ...string) cluster.Lists {
 }
 
 // options are those of `sluice render`.
-func options(t *testing.T) controller.Options {
+func options(t testing.TB) controller.Options {
 	t.Helper()
 	set, err := templates.New(nil)
 	if err != nil {
