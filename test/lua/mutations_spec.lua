@@ -128,7 +128,8 @@ spec("mutations: " .. COUNT .. " broken documents", function()
       if random(4) > 1 then document.generation = state.generation() + 1 end
       local before, generation = dump(ngx), document.generation
       local ok, status, problem = pcall(state.apply, document)
-      local shown = ("document %d of seed %d, %s: "):format(n, SEED, cjson.encode(document):sub(1, 2000))
+      local encodes, shown = pcall(cjson.encode, document) -- not, with a number that is none
+      shown = ("document %d of seed %d, %s: "):format(n, SEED, encodes and shown:sub(1, 2000) or "not shown")
       assert(ok, shown .. tostring(status))
       if status == nil then
         applied = applied + 1

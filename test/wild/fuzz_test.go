@@ -2,6 +2,7 @@ package wild_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"maps"
 	"os"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 	"testing"
 
 	networkingv1 "k8s.io/api/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
 
 	settings "github.com/sluice-ingress/sluice/annotations"
@@ -54,7 +56,7 @@ spec: {ports: [{port: 80}]}
 type place struct {
 	name   string
 	put    func(i *networkingv1.Ingress, text string)
-	benign []string // values that show which directives the place may bring about
+	benign string // a text as it should be
 }
 
 // places are all fields that take a text, and all annotations. Fuzzing goes by their number; new ones go behind the others.
@@ -63,25 +65,25 @@ func places() []place {
 		return &i.Spec.Rules[0].HTTP.Paths[n]
 	}
 	list := []place{
-		{"host", func(i *networkingv1.Ingress, s string) { i.Spec.Rules[0].Host = s }, []string{"a.example.com", "*.example.com", ""}},
-		{"path", func(i *networkingv1.Ingress, s string) { path(i, 0).Path = s }, []string{"/a", "/a/"}},
-		{"exact path", func(i *networkingv1.Ingress, s string) { path(i, 1).Path = s }, []string{"/a", "/a/"}},
+		{"host", func(i *networkingv1.Ingress, s string) { i.Spec.Rules[0].Host = s }, "a.example.com"},
+		{"path", func(i *networkingv1.Ingress, s string) { path(i, 0).Path = s }, "/a"},
+		{"exact path", func(i *networkingv1.Ingress, s string) { path(i, 1).Path = s }, "/a"},
 		{"pattern", func(i *networkingv1.Ingress, s string) {
 			path(i, 2).Path = s
 			i.Annotations[prefix+"rewrite-target"] = "/$1"
-		}, []string{"/a(.*)", "/a"}},
-		{"service", func(i *networkingv1.Ingress, s string) { path(i, 0).Backend.Service.Name = s }, []string{"echo-b", "none"}},
-		{"port", func(i *networkingv1.Ingress, s string) { path(i, 1).Backend.Service.Port.Name = s }, []string{"alt", "none"}},
-		{"secret", func(i *networkingv1.Ingress, s string) { i.Spec.TLS[0].SecretName = s }, []string{"none"}},
-		{"host of a certificate", func(i *networkingv1.Ingress, s string) { i.Spec.TLS[0].Hosts[0] = s }, []string{"a.example.com"}},
-		{"class", func(i *networkingv1.Ingress, s string) { i.Spec.IngressClassName = &s }, []string{"nginx"}},
+		}, "/a(.*)"},
+		{"service", func(i *networkingv1.Ingress, s string) { path(i, 0).Backend.Service.Name = s }, "echo-b"},
+		{"port", func(i *networkingv1.Ingress, s string) { path(i, 1).Backend.Service.Port.Name = s }, "alt"},
+		{"secret", func(i *networkingv1.Ingress, s string) { i.Spec.TLS[0].SecretName = s }, "none"},
+		{"host of a certificate", func(i *networkingv1.Ingress, s string) { i.Spec.TLS[0].Hosts[0] = s }, "a.example.com"},
+		{"class", func(i *networkingv1.Ingress, s string) { i.Spec.IngressClassName = &s }, "nginx"},
 	}
-	annotation := func(key string, benign ...string) {
+	annotation := func(key, benign string) {
 		list = append(list, place{key, func(i *networkingv1.Ingress, s string) { i.Annotations[prefix+key] = s }, benign})
 	}
 	for _, e := range settings.Reference() {
 		if e.Key != "" {
-			annotation(e.Key, append([]string{e.Example, "shop/none"}, e.Edges...)...)
+			annotation(e.Key, e.Example)
 		}
 	}
 	missing := settings.Missing()
@@ -98,8 +100,7 @@ type world struct {
 	base  cluster.Lists // without Ingresses that are tried
 	tried *networkingv1.Ingress
 	modes []controller.Options
-	alone []controller.Plan       // without it, by mode
-	known map[int]map[string]bool // by place
+	alone []controller.Plan // without it, by mode
 }
 
 func newWorld(t testing.TB) *world {
@@ -113,7 +114,7 @@ func newWorld(t testing.TB) *world {
 	if len(notes) > 0 {
 		t.Fatal(notes)
 	}
-	w := &world{base: objects.Merge(more).Lists(), known: map[int]map[string]bool{}}
+	w := &world{base: objects.Merge(more).Lists()}
 	at := slices.IndexFunc(w.base.Ingresses, func(i *networkingv1.Ingress) bool { return i.Name == "tried" })
 	w.tried = w.base.Ingresses[at]
 	w.base.Ingresses = slices.Delete(w.base.Ingresses, at, at+1)
@@ -184,28 +185,41 @@ func withoutTables(list []nginx.Parsed) []nginx.Parsed {
 	return list
 }
 
-// mayBring are the directives that benign texts bring about at a place, in both modes.
-func (w *world) mayBring(t testing.TB, n int, at place) map[string]bool {
+// benign are the directives that golden cases, and benign texts at all places, bring about in both modes.
+func (w *world) benign(t testing.TB) map[string]bool {
 	t.Helper()
-	if w.known[n] == nil {
-		known := map[string]bool{}
-		for m, o := range w.modes {
-			maps.Copy(known, directives(t, w.alone[m]))
-			maps.Copy(known, directives(t, w.plan(t, o, w.tried)))
-			for _, text := range at.benign {
-				if len(text) > 200 {
-					continue // it has nothing that shorter ones have not
-				}
-				maps.Copy(known, directives(t, w.plan(t, o, w.with(at, text))))
-			}
-			// What is refused, and what denies.
-			for _, key := range []string{"custom-headers", "auth-type"} {
-				maps.Copy(known, directives(t, w.plan(t, o, w.with(place{put: func(i *networkingv1.Ingress, s string) { i.Annotations[prefix+key] = s }}, "x"))))
+	known := map[string]bool{}
+	for _, dir := range []string{"../../annotations/testdata", "../../controller/translate/testdata"} {
+		for _, path := range golden.Files(t, dir) {
+			c := golden.Load(t, path)
+			for _, routing := range []controller.Routing{controller.Compiled, controller.Dynamic} {
+				c.Options.Routing = routing
+				maps.Copy(known, directives(t, c.Plan(t)))
 			}
 		}
-		w.known[n] = known
 	}
-	return w.known[n]
+	for _, at := range places() {
+		for _, o := range w.modes {
+			maps.Copy(known, directives(t, w.plan(t, o, w.with(at, at.benign))))
+		}
+	}
+	return known
+}
+
+// read is what comes of an Ingress that somebody has written into a manifest; nil for one that is refused there, as an API server
+// does.
+func (w *world) read(t testing.TB, i *networkingv1.Ingress) *networkingv1.Ingress {
+	t.Helper()
+	i.TypeMeta = metav1.TypeMeta{APIVersion: "networking.k8s.io/v1", Kind: "Ingress"}
+	text, err := json.Marshal(i)
+	if err != nil {
+		t.Fatal(err)
+	}
+	objects, _ := cluster.Decode("fuzz.yaml", text)
+	if list := objects.Lists().Ingresses; len(list) == 1 {
+		return list[0]
+	}
+	return nil
 }
 
 func (w *world) with(at place, text string) *networkingv1.Ingress {
@@ -215,21 +229,24 @@ func (w *world) with(at place, text string) *networkingv1.Ingress {
 }
 
 // FuzzIngress puts any text at any place of an Ingress. What NGINX reads then consists of directives that benign texts bring
-// about at that place, and the neighbour is served as if the Ingress were not there.
+// about, and the neighbour is served as if the Ingress were not there.
 func FuzzIngress(f *testing.F) {
 	w, all := newWorld(f), places()
+	known := w.benign(f)
 	texts := []string{"x\"; } evil {", "a\nb", "$host", "'", "\\", "~^(a|b)$", "${x}{"}
 	for n := range all {
 		f.Add(uint16(n), texts[n%len(texts)])
-		f.Add(uint16(n), all[n].benign[0])
+		f.Add(uint16(n), all[n].benign)
 	}
 	f.Fuzz(func(t *testing.T, n uint16, text string) {
 		at := all[int(n)%len(all)]
 		if strings.Contains(strings.ToLower(text), "neighbour") || strings.ContainsAny(text, "*~") && (at.name == "host" || at.name == "server-alias") {
 			return // it may ask for the neighbour's host
 		}
-		known := w.mayBring(t, int(n)%len(all), at)
-		hostile := w.with(at, text)
+		hostile := w.read(t, w.with(at, text))
+		if hostile == nil {
+			return
+		}
 		for m, o := range w.modes {
 			p, alone := w.plan(t, o, hostile), w.alone[m]
 			for name := range directives(t, p) {
@@ -260,7 +277,8 @@ func neighbour(t testing.TB, o controller.Options, p controller.Plan) string {
 // FuzzObjects takes any objects at all: they make a plan in both modes, the same twice, which consists of directives that the
 // manifests and golden cases bring about.
 func FuzzObjects(f *testing.F) {
-	w, known := newWorld(f), map[string]bool{}
+	w := newWorld(f)
+	known := w.benign(f)
 	for _, name := range files(f) {
 		text, err := os.ReadFile(filepath.Join("testdata", name))
 		if err != nil {
@@ -272,12 +290,7 @@ func FuzzObjects(f *testing.F) {
 	}
 	for _, dir := range []string{"../../annotations/testdata", "../../controller/translate/testdata"} {
 		for _, path := range golden.Files(f, dir) {
-			c := golden.Load(f, path)
-			for _, routing := range []controller.Routing{controller.Compiled, controller.Dynamic} {
-				c.Options.Routing = routing
-				maps.Copy(known, directives(f, c.Plan(f)))
-			}
-			if list := c.Objects.Lists().Ingresses; len(list) > 0 {
+			if list := golden.Load(f, path).Objects.Lists().Ingresses; len(list) > 0 {
 				text, err := yaml.Marshal(list[0])
 				if err != nil {
 					f.Fatal(err)
