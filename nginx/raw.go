@@ -36,6 +36,9 @@ func (d Directive) Within(name string) [][]string {
 	return all
 }
 
+// Says returns the directives that a Raw text is made of; none for any other directive.
+func (d Directive) Says() []Parsed { return d.says }
+
 // Say tells whether one of the directives, or of those in a Raw text, is called so.
 func (ds Directives) Say(name string) bool {
 	return slices.ContainsFunc(ds, func(d Directive) bool { return d.Name == name || len(d.Within(name)) > 0 })

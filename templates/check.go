@@ -158,9 +158,9 @@ func (c comparison) at(action string) printed {
 
 func (c comparison) blocks(got, want []nginx.Parsed) error {
 	for _, w := range want {
-		list := []nginx.Directive(nil)
 		if p, ok := c.alone(w.Name()); ok && p.as == directives {
-			if list, ok = p.directives(); ok {
+			if model, ok := p.directives(); ok {
+				list := meant(model)
 				if len(got) < len(list) {
 					return fmt.Errorf("%d directives are there instead of %d", len(got), len(list))
 				}
@@ -251,18 +251,34 @@ func (p printed) directives() ([]nginx.Directive, bool) {
 	return nil, false
 }
 
-// equal compares what was printed with directives of the model.
-func equal(got []nginx.Parsed, want []nginx.Directive) error {
+// meant are directives of the model as they have to be read.
+func meant(list []nginx.Directive) []nginx.Parsed {
+	var out []nginx.Parsed
+	for _, d := range list {
+		if said := d.Says(); said != nil {
+			out = append(out, said...)
+			continue
+		}
+		p := nginx.Parsed{Words: append([]string{d.Name}, values(d.Args)...)}
+		if d.Block != nil {
+			p.Block = append([]nginx.Parsed{}, meant(d.Block)...)
+		}
+		out = append(out, p)
+	}
+	return out
+}
+
+// equal compares what was printed with what was meant.
+func equal(got, want []nginx.Parsed) error {
 	for i, d := range want {
 		if i == len(got) {
-			return fmt.Errorf("%s is missing", d.Name)
+			return fmt.Errorf("%.64q is missing", d.Name())
 		}
-		words := append([]string{d.Name}, values(d.Args)...)
-		if !slices.EqualFunc(got[i].Words, words, read) || got[i].Lua != "" || (got[i].Block == nil) != (d.Block == nil) {
-			return fmt.Errorf("line %d has %.64q where %.64q was meant", got[i].Line, got[i].Words, words)
+		if !slices.EqualFunc(got[i].Words, d.Words, read) || got[i].Lua != d.Lua || (got[i].Block == nil) != (d.Block == nil) {
+			return fmt.Errorf("line %d has %.64q where %.64q was meant", got[i].Line, got[i].Words, d.Words)
 		}
 		if err := equal(got[i].Block, d.Block); err != nil {
-			return fmt.Errorf("%s: %w", d.Name, err)
+			return fmt.Errorf("%.64q: %w", d.Name(), err)
 		}
 	}
 	return nothing(got[len(want):])
