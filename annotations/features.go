@@ -17,6 +17,7 @@ var features = []Feature{
 	serverAlias,
 	hsts,
 	ipLists,
+	basicAuth,
 	backendTLS,
 	bodySize,
 	timeouts,

@@ -210,6 +210,16 @@ var kindCases = []struct {
 		[]string{"@a", "//a.b", "ftp://a", "/a?b", "/a b", "https://a/$uri", "", "a", "https://"},
 	},
 	{
+		authType,
+		map[string]string{"basic": "basic", " basic ": "basic"},
+		[]string{"digest", "Basic", "basics", "none", " "},
+	},
+	{
+		authRealm,
+		map[string]string{"": "", " Shop - a.b ": "Shop - a.b", "Off": "Off", "off off": "off off"},
+		[]string{"off", " off\n", "a\"b", "a;b", "$realm", "a\nb", strings.Repeat("a", maxText+1)},
+	},
+	{
 		httpRedirectCode,
 		map[string]string{"301": "301", "302": "302", "307": "307", "308": "308"},
 		[]string{"303", "999", "30", "", "abc"},
@@ -290,6 +300,7 @@ func TestSettingsAreDescribed(t *testing.T) {
 // The outcomes of bad values are those of the column "bad" in the reference of ingress-nginx.
 func TestOutcomesOfBadValues(t *testing.T) {
 	refused := []string{
+		"auth-realm", "auth-secret-type", "auth-type",
 		"auth-tls-error-page", "auth-tls-match-cn", "auth-tls-pass-certificate-to-upstream", "auth-tls-secret",
 		"client-body-buffer-size", "configuration-snippet", "connection-proxy-header", "custom-http-errors", "default-backend",
 		"fastcgi-index", "fastcgi-params-configmap", "from-to-www-redirect", "load-balance", "permanent-redirect",
@@ -297,7 +308,7 @@ func TestOutcomesOfBadValues(t *testing.T) {
 		"temporal-redirect", "temporal-redirect-code", "upstream-hash-by", "upstream-hash-by-subset", "upstream-hash-by-subset-size",
 		"upstream-vhost", "x-forwarded-prefix",
 	}
-	want := map[string]Outcome{"allowlist-source-range": Deny, "denylist-source-range": Deny}
+	want := map[string]Outcome{"allowlist-source-range": Deny, "denylist-source-range": Deny, "auth-secret": Deny}
 	for _, key := range refused {
 		want[key] = Refuse
 	}

@@ -32,7 +32,7 @@ func isNoLimit(text string) bool {
 // names out of here.
 var notYet = collect([]group{
 	{foreign{outcome: Deny}, []string{
-		"auth-proxy-set-headers", "auth-type", "auth-url",
+		"auth-proxy-set-headers", "auth-url",
 	}},
 	{foreign{Deny, isNoLimit}, []string{"limit-connections", "limit-rpm", "limit-rps"}},
 	{foreign{Deny, isOff}, []string{"enable-modsecurity"}},
@@ -46,13 +46,13 @@ var notYet = collect([]group{
 	}},
 	{foreign{outcome: UseDefault}, []string{
 		"auth-cache-duration", "auth-cache-key", "auth-keepalive",
-		"auth-keepalive-requests", "auth-keepalive-share-vars", "auth-keepalive-timeout", "auth-method", "auth-realm",
-		"auth-request-redirect", "auth-response-headers", "auth-secret", "auth-secret-type", "auth-signin",
+		"auth-keepalive-requests", "auth-keepalive-share-vars", "auth-keepalive-timeout", "auth-method",
+		"auth-request-redirect", "auth-response-headers", "auth-signin",
 		"auth-signin-redirect-param", "cors-allow-credentials", "cors-allow-headers", "cors-allow-methods", "cors-allow-origin",
 		"cors-expose-headers", "cors-max-age", "enable-global-auth", "limit-allowlist", "limit-burst-multiplier", "limit-rate",
 		"limit-rate-after", "limit-whitelist", "mirror-host", "mirror-request-body", "mirror-target", "modsecurity-transaction-id",
 		"opentelemetry-operation-name", "opentelemetry-trust-incoming-span", "proxy-cookie-domain", "proxy-cookie-path",
-		"proxy-redirect-from", "proxy-redirect-to", "satisfy",
+		"proxy-redirect-from", "proxy-redirect-to",
 	}},
 })
 
@@ -97,7 +97,7 @@ var configKeysNotYet = collect([]group{
 		"log-format-escape-json", "log-format-escape-none", "log-format-stream", "log-format-upstream", "lua-shared-dicts",
 		"map-hash-bucket-size", "max-worker-connections",
 		"max-worker-open-files", "modsecurity-snippet", "nginx-status-ipv4-whitelist", "nginx-status-ipv6-whitelist",
-		"no-auth-locations", "opentelemetry-config", "opentelemetry-operation-name", "opentelemetry-trust-incoming-span",
+		"opentelemetry-config", "opentelemetry-operation-name", "opentelemetry-trust-incoming-span",
 		"otel-max-export-batch-size", "otel-max-queuesize", "otel-sampler", "otel-sampler-parent-based",
 		"otel-sampler-ratio", "otel-schedule-delay-millis", "otel-service-name", "otlp-collector-host",
 		"otlp-collector-port", "proxy-add-original-uri-header", "proxy-cookie-domain", "proxy-cookie-path",

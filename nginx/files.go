@@ -23,24 +23,37 @@ type File struct {
 	Name    string // relative to the configuration's directory, never user text
 	Content []byte
 	Secret  bool // readable by the owner only
+	Workers bool // read by workers as they serve, who may be another user than the master
 }
 
 // DirectiveFile is a file that stands beside nginx.conf for one directive to name.
 type DirectiveFile struct {
 	Name    string // hash of the content, so that equal contents are one file, and others another configuration
 	Content Secret
+	Workers bool // see File
 }
 
 // WithFile is a directive whose argument is a file with that content. Only the owner can read it.
 func WithFile(name string, content Secret) Directive {
-	sum := sha256.Sum256([]byte(content.Reveal()))
-	file := &DirectiveFile{hex.EncodeToString(sum[:16]) + ".pem", content}
+	file := &DirectiveFile{Name: contentHash(content) + ".pem", Content: content}
 	return Directive{Name: name, Args: []Arg{Verbatim(file.Name)}, File: file}
+}
+
+// WithWorkersFile is a directive whose argument is a file that workers open at requests. Nobody else can read it. By then the
+// directory of NGINX's configuration may be that of another one, so that the argument says which.
+func WithWorkersFile(name string, content Secret) Directive {
+	file := &DirectiveFile{Name: contentHash(content) + ".txt", Content: content, Workers: true}
+	return Directive{Name: name, Args: []Arg{Concat(Text("../"), Var("generation"), Text("/"+file.Name))}, File: file}
+}
+
+func contentHash(content Secret) string {
+	sum := sha256.Sum256([]byte(content.Reveal()))
+	return hex.EncodeToString(sum[:16])
 }
 
 // Files are those that directives of the configuration name, in the order of their names.
 func (c *Config) Files() []File {
-	found := map[string]Secret{}
+	found := map[string]*DirectiveFile{}
 	c.HTTP.TLS.files(found)
 	for _, s := range c.Servers {
 		s.Directives.files(found)
@@ -53,16 +66,17 @@ func (c *Config) Files() []File {
 	}
 	var list []File
 	for _, name := range slices.Sorted(maps.Keys(found)) {
-		list = append(list, File{Name: name, Content: []byte(found[name].Reveal()), Secret: true})
+		f := found[name]
+		list = append(list, File{Name: name, Content: []byte(f.Content.Reveal()), Secret: true, Workers: f.Workers})
 	}
 	return list
 }
 
 // files adds the files that the directives name.
-func (ds Directives) files(found map[string]Secret) {
+func (ds Directives) files(found map[string]*DirectiveFile) {
 	for i := range ds {
 		if f := ds[i].File; f != nil {
-			found[f.Name] = f.Content
+			found[f.Name] = f
 		}
 	}
 }

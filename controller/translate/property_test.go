@@ -229,14 +229,15 @@ func bodies(t *testing.T, c golden.Case, plan controller.Plan) map[*nginx.Locati
 }
 
 // Locations of Ingresses with the same annotations have the same body, byte by byte. What a path has of its own,
-// whether it is rewritten and by how many captures, may make a difference, and so may what the oldest Ingress of its host says
-// of TLS.
+// whether it is rewritten and by how many captures, and whether it is one that needs no authentication, may make a difference,
+// and so may what the oldest Ingress of its host says of TLS.
 func TestEqualSettingsGiveEqualBodies(t *testing.T) {
 	type settings struct {
 		annotations      string
 		catchAll, denied bool
 		hasBackend       bool // else conditions of snippets end in 404
 		captures         int
+		open             bool
 		protocol         nginx.Protocol
 		host             *nginx.Server // that says something of TLS
 		namespace        string        // then
@@ -260,6 +261,7 @@ func TestEqualSettingsGiveEqualBodies(t *testing.T) {
 					continue
 				}
 				key := settings{annotations: words(i.Annotations), catchAll: len(i.Spec.Rules) == 0, denied: l.Denied, protocol: l.Protocol, captures: -1}
+				key.open = strings.HasPrefix(l.Identity.Path, "/.well-known/acme-challenge")
 				if s.ClientAuth != nil || s.BackendTLS != nil {
 					key.host, key.namespace = s, i.Namespace
 				}

@@ -62,9 +62,10 @@ type manifest struct {
 }
 
 type listFile struct {
-	Name   string `json:"name"`
-	Secret bool   `json:"secret,omitempty"`
-	Kept   bool   `json:"kept,omitempty"` // as in Base; else it is the next part of the form
+	Name    string `json:"name"`
+	Secret  bool   `json:"secret,omitempty"`
+	Workers bool   `json:"workers,omitempty"`
+	Kept    bool   `json:"kept,omitempty"` // as in Base; else it is the next part of the form
 }
 
 // answer is what every request but a session is answered with.

@@ -83,7 +83,7 @@ func (c *Client) postConfiguration(ctx context.Context, l *link, path string, fi
 	m := manifest{Base: base.number, Number: base.number + 1, Generation: files.Generation, Shapes: files.Shapes, Cause: cause}
 	for _, f := range files.List {
 		before, known := base.files.Get(f.Name)
-		m.Files = append(m.Files, listFile{Name: f.Name, Secret: f.Secret, Kept: known && bytes.Equal(before, f.Content)})
+		m.Files = append(m.Files, listFile{Name: f.Name, Secret: f.Secret, Workers: f.Workers, Kept: known && bytes.Equal(before, f.Content)})
 	}
 	body, in := io.Pipe()
 	defer body.Close()

@@ -78,7 +78,7 @@ func (b sent) take(form *multipart.Reader) (sent, string, error) {
 	}
 	files := nginx.Files{Generation: m.Generation, Shapes: m.Shapes}
 	for _, f := range m.Files {
-		file := nginx.File{Name: f.Name, Secret: f.Secret}
+		file := nginx.File{Name: f.Name, Secret: f.Secret, Workers: f.Workers}
 		var found bool
 		if f.Kept {
 			file.Content, found = b.files.Get(f.Name)

@@ -70,15 +70,21 @@ func (c configurations) refresh(files nginx.Files) error {
 }
 
 func writeFile(path string, f nginx.File) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+	if err := os.MkdirAll(filepath.Dir(path), 0o711); err != nil { //nolint:gosec // workers open files in it, by name
 		return err
 	}
 	mode := fs.FileMode(0o644)
 	if f.Secret {
 		mode = 0o600
 	}
-	return os.WriteFile(path, f.Content, mode)
+	if err := os.WriteFile(path, f.Content, mode); err != nil || !f.Workers || os.Geteuid() != 0 {
+		return err
+	}
+	return os.Chown(path, nobody, -1)
 }
+
+// nobody is the user, by Debian's number, that workers are of a master that is root.
+const nobody = 65534
 
 func replaceFile(path string, f nginx.File) error {
 	temporary := path + unwritten

@@ -42,7 +42,7 @@ func TestConfigurationsWriteSwapAndPrune(t *testing.T) {
 			t.Fatalf("NGINX would read %q (%v), want %q", text, err, name)
 		}
 	}
-	for name, mode := range map[string]fs.FileMode{"nginx.conf": 0o644, "tls/default.key": 0o600, "tls": 0o700 | fs.ModeDir} {
+	for name, mode := range map[string]fs.FileMode{"nginx.conf": 0o644, "tls/default.key": 0o600, "tls": 0o711 | fs.ModeDir} {
 		if info, err := os.Stat(filepath.Join(c.directory("one"), name)); err != nil || info.Mode() != mode {
 			t.Errorf("%s has mode %v (%v), want %v", name, info.Mode(), err, mode)
 		}
