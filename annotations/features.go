@@ -18,6 +18,7 @@ var features = []Feature{
 	hsts,
 	ipLists,
 	basicAuth,
+	externalAuth,
 	backendTLS,
 	bodySize,
 	timeouts,

@@ -215,6 +215,31 @@ var kindCases = []struct {
 		[]string{"digest", "Basic", "basics", "none", " "},
 	},
 	{
+		authURL,
+		map[string]string{
+			"http://a": "http://a", " https://a.b:8443/c?d=$host ": "https://a.b:8443/c?d=$host", "https://$host/x": "https://$host/x", "http://$service_name.$namespace.svc": "http://$service_name.$namespace.svc",
+		},
+		[]string{
+			"bar", "//a", "ftp://a", "http://", "http://a..b/", "http://a:0/", "http://a:65536/", "http://a:b/", "http://$http_host/", "http://$http_x/", "http://$arg_a/", "http://a/$uri",
+			"http://a/?$http_x", "http://a/?$cookie_a", "http://a/#b", "http://a\"b", "http://a;b", "http://u@a/", "http://[::1]/", "$scheme://a/", "http://a/$", "http://a$server_name",
+		},
+	},
+	{
+		authSignin,
+		map[string]string{"https://a/b?c=$escaped_request_uri": "https://a/b?c=$escaped_request_uri", "$scheme://$host/a": "$scheme://$host/a"},
+		[]string{"/a", "a", "javascript:a", "https://", "https://a/$uri", "https://a;b", "https://a/$http_x"},
+	},
+	{
+		authSigninParam,
+		map[string]string{" rd ": "rd"},
+		[]string{"$a", "a b", " ", "a;"},
+	},
+	{
+		authResponseHeaders,
+		map[string]string{"X-A, x-b,,X-a": "X-A,x-b", ",": ""},
+		[]string{"a b", "a:b", "$a", "Content-Length", "transfer-encoding,a", strings.Repeat("a", 3) + ";"},
+	},
+	{
 		authRealm,
 		map[string]string{"": "", " Shop - a.b ": "Shop - a.b", "Off": "Off", "off off": "off off"},
 		[]string{"off", " off\n", "a\"b", "a;b", "$realm", "a\nb", strings.Repeat("a", maxText+1)},
@@ -308,7 +333,8 @@ func TestOutcomesOfBadValues(t *testing.T) {
 		"temporal-redirect", "temporal-redirect-code", "upstream-hash-by", "upstream-hash-by-subset", "upstream-hash-by-subset-size",
 		"upstream-vhost", "x-forwarded-prefix",
 	}
-	want := map[string]Outcome{"allowlist-source-range": Deny, "denylist-source-range": Deny, "auth-secret": Deny}
+	want := map[string]Outcome{"allowlist-source-range": Deny, "denylist-source-range": Deny, "auth-secret": Deny,
+		"auth-url": Deny, "auth-method": Deny, "auth-response-headers": Deny, "auth-proxy-set-headers": Deny}
 	for _, key := range refused {
 		want[key] = Refuse
 	}

@@ -31,9 +31,6 @@ func isNoLimit(text string) bool {
 // notYet are the annotations of ingress-nginx that have no feature here yet. A feature that comes takes its
 // names out of here.
 var notYet = collect([]group{
-	{foreign{outcome: Deny}, []string{
-		"auth-proxy-set-headers", "auth-url",
-	}},
 	{foreign{Deny, isNoLimit}, []string{"limit-connections", "limit-rpm", "limit-rps"}},
 	{foreign{Deny, isOff}, []string{"enable-modsecurity"}},
 	{foreign{outcome: Refuse}, []string{
@@ -41,15 +38,14 @@ var notYet = collect([]group{
 	}},
 	{foreign{UseDefault, isOn}, []string{"enable-access-log"}},
 	{foreign{UseDefault, isOff}, []string{
-		"auth-always-set-cookie", "enable-cors", "enable-opentelemetry", "enable-owasp-core-rules", "http2-push-preload",
+		"enable-cors", "enable-opentelemetry", "enable-owasp-core-rules", "http2-push-preload",
 		"ssl-passthrough",
 	}},
 	{foreign{outcome: UseDefault}, []string{
 		"auth-cache-duration", "auth-cache-key", "auth-keepalive",
-		"auth-keepalive-requests", "auth-keepalive-share-vars", "auth-keepalive-timeout", "auth-method",
-		"auth-request-redirect", "auth-response-headers", "auth-signin",
-		"auth-signin-redirect-param", "cors-allow-credentials", "cors-allow-headers", "cors-allow-methods", "cors-allow-origin",
-		"cors-expose-headers", "cors-max-age", "enable-global-auth", "limit-allowlist", "limit-burst-multiplier", "limit-rate",
+		"auth-keepalive-requests", "auth-keepalive-share-vars", "auth-keepalive-timeout",
+		"cors-allow-credentials", "cors-allow-headers", "cors-allow-methods", "cors-allow-origin",
+		"cors-expose-headers", "cors-max-age", "limit-allowlist", "limit-burst-multiplier", "limit-rate",
 		"limit-rate-after", "limit-whitelist", "mirror-host", "mirror-request-body", "mirror-target", "modsecurity-transaction-id",
 		"opentelemetry-operation-name", "opentelemetry-trust-incoming-span", "proxy-cookie-domain", "proxy-cookie-path",
 		"proxy-redirect-from", "proxy-redirect-to",
@@ -87,9 +83,8 @@ var configKeysNotYet = collect([]group{
 		"enable-real-ip", "enable-serial-reloads", "enable-syslog", "enable-underscores-in-headers", "error-log-level",
 		"error-log-path", "forwarded-for-header", "forwarded-for-proxy-protocol-header", "forwarded-host-header",
 		"generate-request-id", "geoip2-autoreload-in-minutes",
-		"global-auth-always-set-cookie", "global-auth-cache-duration", "global-auth-cache-key", "global-auth-method",
-		"global-auth-request-redirect", "global-auth-response-headers", "global-auth-signin",
-		"global-auth-signin-redirect-param", "global-auth-snippet", "grpc-buffer-size-kb", "gzip-disable", "gzip-level",
+		"global-auth-cache-duration", "global-auth-cache-key",
+		"global-auth-snippet", "grpc-buffer-size-kb", "gzip-disable", "gzip-level",
 		"gzip-min-length", "gzip-types", "hide-headers", "http-access-log-path",
 		"http2-max-concurrent-streams", "http2-max-field-size", "http2-max-header-size", "http2-max-requests",
 		"ignore-invalid-headers", "keep-alive", "keep-alive-requests", "large-client-header-buffers",

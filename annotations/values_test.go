@@ -81,7 +81,7 @@ func TestVerdictIsTheWorstOutcome(t *testing.T) {
 		{[]string{"denylist-source-range=x", "proxy-body-size=x"}, Deny},
 		{[]string{"denylist-source-range= "}, Deny},
 		{[]string{"denylist-source-range=x", "server-alias=~"}, Refuse},
-		{[]string{"auth-url=http://auth"}, Deny},
+		{[]string{"auth-url=auth"}, Deny},
 		{[]string{"auth-url="}, UseDefault},
 		{[]string{"limit-rps=5"}, Deny},
 		{[]string{"limit-rps=0"}, UseDefault},
@@ -111,7 +111,7 @@ func TestUnreadableGuardOfTheConfigMapDenies(t *testing.T) {
 		{map[string]string{"whitelist-source-range": "nope"}, nil, Deny},
 		{map[string]string{"whitelist-source-range": "nope"}, []string{"allowlist-source-range=10.0.0.1"}, UseDefault},
 		{map[string]string{"whitelist-source-range": "nope"}, []string{"denylist-source-range=10.0.0.1"}, Deny},
-		{map[string]string{"global-auth-url": "http://auth"}, []string{"allowlist-source-range=10.0.0.1"}, Deny},
+		{map[string]string{"global-auth-url": "auth"}, []string{"allowlist-source-range=10.0.0.1"}, Deny},
 		{map[string]string{"enable-modsecurity": "false"}, nil, UseDefault},
 	} {
 		v := read(c.config, c.annotations...)
@@ -144,7 +144,7 @@ func TestMessagesSayWhatIsUsedInstead(t *testing.T) {
 		"quite-something-else=1":            `no annotation has this name, so it has no effect`,
 		"hsts=true":                         `this is a key of the controller's ConfigMap and has no effect as an annotation`,
 		"mirror-target=/x":                  `this annotation is not supported yet and has no effect`,
-		"auth-url=http://a":                 `this annotation is not supported yet`,
+		"limit-rps=5":                       `this annotation is not supported yet`,
 	} {
 		v := read(config, annotation)
 		if len(v.Findings) != 1 || v.Findings[0].Message != want {

@@ -16,6 +16,8 @@ type Directive struct {
 	Block []Directive
 	// File is what the last argument names, if that is a file of the configuration's own; see WithFile.
 	File *DirectiveFile
+	// Inquiry is what the last argument names, if that is one; see Ask.
+	Inquiry *Inquiry
 
 	raw  string // see Raw; it has none of the above then
 	says []Parsed

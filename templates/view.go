@@ -135,9 +135,10 @@ type serverView struct {
 	AppRoot      *nginx.Arg
 	Directives   nginx.Directives
 	Locations    []Fragment
-	Shapes       []Fragment       // in dynamic mode, in place of Locations
-	Errors       bool             // whether something leads to the location that asks error services
-	GRPCErrors   bool             // whether something leads to that of gRPC
+	Shapes       []Fragment // in dynamic mode, in place of Locations
+	Errors       bool       // whether something leads to the location that asks error services
+	GRPCErrors   bool       // whether something leads to that of gRPC
+	Inquiries    []inquiryView
 	Captures     nginx.Directives // variables of shapes that routes set, if their patterns have them
 }
 
@@ -146,6 +147,9 @@ func (r *renderer) serverView(s *nginx.Server) serverView {
 		Listen: r.listen(s.IsDefault()), Names: s.Names(), IsDefault: s.IsDefault(), Directives: s.Directives, RedirectCode: r.config.HTTP.RedirectCode,
 		Captures: captures(s.Shapes), GRPCErrors: s.HandsErrorsTo(nginx.GRPCErrorLocation),
 		Errors: r.config.HTTP.Shared.HandsErrorsTo(nginx.ErrorLocation) || s.HandsErrorsTo(nginx.ErrorLocation),
+	}
+	for _, inquiry := range s.Inquiries() {
+		v.Inquiries = append(v.Inquiries, inquiryView{nginx.Verbatim(inquiry.Name), inquiry.Body})
 	}
 	if s.AppRoot != nil {
 		target := s.AppRootTarget()
@@ -162,6 +166,12 @@ func (r *renderer) serverView(s *nginx.Server) serverView {
 		v.HealthPath = path
 	}
 	return v
+}
+
+// inquiryView is a location that asks a service about requests.
+type inquiryView struct {
+	Name nginx.Arg
+	Body nginx.Directives
 }
 
 // captures empties the variables that stand for groups of patterns, as far as shapes use them.

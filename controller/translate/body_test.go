@@ -75,7 +75,8 @@ func (r renaming) name(s string) string {
 
 // namespace is new for all or for none: their order decides between Ingresses of the same age.
 func (r renaming) namespace(s string) string {
-	if strings.Contains(r.mentioned, "secret") || strings.Contains(r.mentioned, "configmap") || strings.Contains(r.mentioned, "custom-headers") {
+	if strings.Contains(r.mentioned, "secret") || strings.Contains(r.mentioned, "configmap") || strings.Contains(r.mentioned, "custom-headers") ||
+		strings.Contains(r.mentioned, "set-headers") {
 		return s
 	}
 	return mark + s

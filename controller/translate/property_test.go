@@ -201,7 +201,7 @@ func bodies(t *testing.T, c golden.Case, plan controller.Plan) map[*nginx.Locati
 			t.Fatal(err)
 		}
 		blocks := strings.Split(text, "\n    location ")[1:]
-		blocks = slices.DeleteFunc(blocks, func(block string) bool { return strings.HasPrefix(block, "@") })
+		blocks = slices.DeleteFunc(blocks, func(block string) bool { return strings.HasPrefix(block, "@") || strings.HasPrefix(block, "= :") })
 		for (server.IsDefault() || server.Directives.Say("location")) && len(blocks) > len(server.Locations) {
 			blocks = blocks[1:] // /healthz, and those of the administrator's
 		}

@@ -3,11 +3,13 @@
 package integration
 
 import (
+	"flag"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -25,7 +27,11 @@ func inNetwork(t *testing.T) bool {
 	t.Helper()
 	const inside = "SLUICE_TEST_IN_NETWORK"
 	if os.Getenv(inside) == "" {
-		cmd := exec.Command("/proc/self/exe", "-test.run", "^"+t.Name()+"$", "-test.v")
+		run := "^" + t.Name() + "$"
+		if _, part, is := strings.Cut(flag.Lookup("test.run").Value.String(), "/"); is {
+			run += "/" + part
+		}
+		cmd := exec.Command("/proc/self/exe", "-test.run", run, "-test.v")
 		cmd.Env = append(os.Environ(), inside+"=1")
 		cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
 		out, err := cmd.CombinedOutput()

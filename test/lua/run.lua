@@ -7,6 +7,7 @@ package.path = "rootfs/etc/nginx/lua/?.lua;test/lua/?.lua;" .. package.path
 local SPECS = {
   "address_spec",
   "dns_spec",
+  "ingress_inquiries_spec",
   "resolver_spec",
   "round_robin_spec",
   "ewma_spec",
