@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 )
 
 // The names of the programs in ingress-nginx's image. Existing manifests start them, so our image has links of these
@@ -58,6 +60,9 @@ func waitShutdownCommand() *cobra.Command {
 
 // stopControllers returns at once if there is none.
 func stopControllers(ctx context.Context) error {
+	if err := useCapabilities(); err != nil {
+		return err
+	}
 	controllers, err := findControllers()
 	for _, c := range controllers {
 		err = errors.Join(err, signalled(c, syscall.SIGTERM))
@@ -66,6 +71,24 @@ func stopControllers(ctx context.Context) error {
 		err = errors.Join(err, waitGone(ctx, c))
 	}
 	return err
+}
+
+// useCapabilities has this goroutine use what it may: the kernel shows whose program a process runs only to who uses at least
+// the capabilities that the process may use (ptrace(2), access mode checking), and ours are given unused.
+func useCapabilities() error {
+	runtime.LockOSThread() // for good: capabilities are a thread's
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var sets [2]unix.CapUserData // of 32 capabilities each
+	if err := unix.Capget(&header, &sets[0]); err != nil {
+		return fmt.Errorf("read our capabilities: %w", err)
+	}
+	for i := range sets {
+		sets[i].Effective = sets[i].Permitted
+	}
+	if err := unix.Capset(&header, &sets[0]); err != nil {
+		return fmt.Errorf("use our capabilities: %w", err)
+	}
+	return nil
 }
 
 // findControllers looks at all processes we see, which may be those of the whole pod or of the machine. It is an error
