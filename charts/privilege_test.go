@@ -95,7 +95,7 @@ func TestWhoGetsWhat(t *testing.T) {
 		}
 		return list
 	}
-	if diff := gocmp.Diff([][]string{{"metrics"}, {"http", "https"}}, [][]string{names(controller.Ports), names(nginx.Ports)}); diff != "" {
+	if diff := gocmp.Diff([][]string{{"metrics", "webhook"}, {"http", "https"}}, [][]string{names(controller.Ports), names(nginx.Ports)}); diff != "" {
 		t.Errorf("the ports of both (-want +got):\n%s", diff)
 	}
 	want := []string{"dataplane", "--dataplane-socket=/run/sluice-dataplane/dataplane.sock", "--v=2", "--worker-shutdown-timeout=1m"}
@@ -112,7 +112,7 @@ func TestWhoGetsWhat(t *testing.T) {
 // TestOneContainerForBoth is what was there before, and in ingress-nginx.
 func TestOneContainerForBoth(t *testing.T) {
 	pod := render(t, installation{values: controllerValues(t, `{dataPlane: {separate: false}, metrics: {enabled: true}}`)}).pod(t)
-	if n := len(pod.Containers); n != 1 || !*pod.AutomountServiceAccountToken || len(pod.Containers[0].Ports) != 3 {
+	if n := len(pod.Containers); n != 1 || !*pod.AutomountServiceAccountToken || len(pod.Containers[0].Ports) != 4 {
 		t.Errorf("%d containers, ports %v", n, pod.Containers[0].Ports)
 	}
 	for _, a := range pod.Containers[0].Args {

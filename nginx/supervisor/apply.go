@@ -212,7 +212,7 @@ func (s *Supervisor) await(ctx context.Context, m *instance, generation string) 
 	for {
 		r, err := s.control.status(ctx)
 		if err == nil && r.allRun(generation) {
-			m.noteUp() // Run may be about to
+			s.noteUp(m) // Run may be about to
 			return r, nil
 		}
 		complaint := m.complaints.last()

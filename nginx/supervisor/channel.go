@@ -31,8 +31,8 @@ type channel struct {
 	// waiting are the entries that hosts have waited for, oldest first. NGINX may get the shapes of an older one first, and no
 	// configuration has to have those of what a host had before that.
 	waiting map[string][]*dynamic.Host
-	used   uint64          // the generation that was given to an update last
-	known  bool            // NGINX has confirmed that it has what is in held
+	used    uint64 // the generation that was given to an update last
+	known   bool   // NGINX has confirmed that it has what is in held
 
 	// These are read without the lock, which is held while NGINX is being talked to.
 	accepted     atomic.Pointer[filed] // what the file has, or will have in a moment

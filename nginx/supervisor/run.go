@@ -152,14 +152,19 @@ func (s *Supervisor) hasComeUp(ctx context.Context, m *instance) bool {
 	if err != nil || !r.isComplete() {
 		return false
 	}
-	if !m.isUp() {
-		// NGINX lets everybody in; the socket is for us alone.
-		if err := os.Chmod(s.path("state.sock"), 0o600); err != nil {
-			s.options.Log.Error("cannot protect the control socket", "error", err)
-		}
+	s.noteUp(m)
+	return true
+}
+
+// noteUp notes that all workers of an NGINX have reported. NGINX lets everybody in on its control socket; it is for us alone.
+func (s *Supervisor) noteUp(m *instance) {
+	if m.isUp() {
+		return
+	}
+	if err := os.Chmod(s.path("state.sock"), 0o600); err != nil {
+		s.options.Log.Error("cannot protect the control socket", "error", err)
 	}
 	m.noteUp()
-	return true
 }
 
 // deliver sees to it that an NGINX that has just started has all state: what it read from the file may be older.
