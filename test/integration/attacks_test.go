@@ -168,8 +168,9 @@ func checkLog(t *testing.T, path string) {
 		t.Fatal(err)
 	}
 	added := string(all[len(before):])
-	if n := strings.Count(added, "\n"); n != 2 {
-		t.Errorf("two requests made %d lines:\n%q", n, added)
+	lines := slices.DeleteFunc(strings.Split(added, "\n"), func(line string) bool { return !strings.Contains(line, "forged") }) // others may come late
+	if len(lines) != 2 {
+		t.Errorf("two requests made %d lines:\n%q", len(lines), added)
 	}
 	for _, c := range []byte(strings.ReplaceAll(added, "\n", "")) {
 		if c < ' ' || c > '~' {

@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -119,6 +120,9 @@ func processes(state string) []int {
 		}
 	}
 	for _, m := range masters {
+		if slices.Contains(masters, parents[m]) {
+			continue // a worker that has just been forked still has its parent's name
+		}
 		all = append(all, m)
 		for pid, parent := range parents {
 			if parent == m {
