@@ -100,9 +100,12 @@ type Shape struct {
 	Protocol Protocol
 	Upstream string // the block, "" answers 404
 	Headers  []Header
-	Early    Directives
-	Rewrite  *Rewrite // behind Early; without Early, routes say it
-	Body     Directives
+	// Preflight comes before the answer.
+	Preflight Directives
+	Early     Directives
+	Rewrite   *Rewrite // behind Early; without Early, routes say it
+	Body      Directives
+	Needs     Directives
 	// Looks makes the shape answer 503 itself if the backend has no endpoints, as Early may answer before.
 	Looks bool
 
@@ -268,11 +271,16 @@ type Location struct {
 	Apart string
 	// Headers replace those of HTTP.Headers of the same name, or are added.
 	Headers []Header
+	// Preflight are directives that answer what a browser asks before it sends a request to another site. They come before
+	// all that redirects or refuses requests, and only Denied comes before them. Like Body they name no object.
+	Preflight Directives
 	// Early are directives that may answer or change the path themselves, before Rewrite. Like Body they name no object.
 	Early Directives
 	// Body are all other directives. They name no object: what differs between locations with the
 	// same settings is in variables.
 	Body Directives
+	// Needs are what Preflight and Body refer to at the http level; see Need.
+	Needs Directives
 
 	Owner string   // the object the location comes from
 	Keys  []string // annotations of it that settings in here come from
@@ -337,7 +345,7 @@ func (l *Location) Check() error {
 	for _, h := range l.Headers {
 		list = append(list, l.Protocol.SetHeader(h))
 	}
-	for _, some := range []Directives{list, l.Early, l.Body} {
+	for _, some := range []Directives{list, l.Preflight, l.Early, l.Body, l.Needs} {
 		if _, err := some.Encode(""); err != nil {
 			return err
 		}

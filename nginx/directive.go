@@ -47,13 +47,8 @@ func (d Directive) write(b *bytes.Buffer, indent string) error {
 	}
 	b.WriteString(indent)
 	b.WriteString(d.Name)
-	for _, a := range d.Args {
-		s, err := a.Encode()
-		if err != nil {
-			return fmt.Errorf("%s: %w", d.Name, err)
-		}
-		b.WriteByte(' ')
-		b.WriteString(s)
+	if err := d.writeArgs(b, " "); err != nil {
+		return err
 	}
 	if d.Block == nil {
 		b.WriteString(";\n")
@@ -61,12 +56,42 @@ func (d Directive) write(b *bytes.Buffer, indent string) error {
 	}
 	b.WriteString(" {\n")
 	for _, inner := range d.Block {
-		if err := inner.write(b, indent+"  "); err != nil {
+		write := inner.write
+		if hasEntries(d.Name) {
+			write = inner.writeEntry
+		}
+		if err := write(b, indent+"  "); err != nil {
 			return fmt.Errorf("%s: %w", d.Name, err)
 		}
 	}
 	b.WriteString(indent)
 	b.WriteString("}\n")
+	return nil
+}
+
+// writeArgs writes the arguments, with a separator before each.
+func (d Directive) writeArgs(b *bytes.Buffer, separator string) error {
+	for _, a := range d.Args {
+		s, err := a.Encode()
+		if err != nil {
+			return fmt.Errorf("%s: %w", d.Name, err)
+		}
+		b.WriteString(separator)
+		b.WriteString(s)
+		separator = " "
+	}
+	return nil
+}
+
+// writeEntry writes what Entry has made.
+func (d Directive) writeEntry(b *bytes.Buffer, indent string) error {
+	if d.Name != "" || d.raw != "" || len(d.Args) != 2 {
+		return fmt.Errorf("%q is not an entry", shorten(d.Name))
+	}
+	if err := d.writeArgs(b, indent); err != nil {
+		return err
+	}
+	b.WriteString(";\n")
 	return nil
 }
 

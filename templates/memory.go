@@ -25,6 +25,7 @@ type renderedServer struct {
 	Fragment
 	lines int // with what separates it from the next
 	parts []nginx.Span
+	needs []string // of its locations or shapes, each only once
 }
 
 // written is what was written last. What is made of lists that have not changed since is taken from here.

@@ -130,7 +130,9 @@ func (r *renderer) servers() error {
 func (r *renderer) server(s *nginx.Server) (renderedServer, error) {
 	view := r.serverView(s)
 	var parts []string
+	var needs nginx.Directives
 	for _, l := range s.Locations {
+		needs = append(needs, l.Needs...)
 		text, err := r.execute("location.tmpl", r.locationView(l))
 		if err != nil {
 			return renderedServer{}, fmt.Errorf("%s: %w", l.Owner, err)
@@ -138,6 +140,7 @@ func (r *renderer) server(s *nginx.Server) (renderedServer, error) {
 		view.Locations, parts = append(view.Locations, fragment(text)), append(parts, text)
 	}
 	for _, shape := range s.Shapes {
+		needs = append(needs, shape.Needs...)
 		text, err := r.execute("shape.tmpl", r.shapeView(shape))
 		if err != nil {
 			return renderedServer{}, fmt.Errorf("shape %s: %w", shape.Name, err)
@@ -145,7 +148,20 @@ func (r *renderer) server(s *nginx.Server) (renderedServer, error) {
 		view.Shapes, parts = append(view.Shapes, fragment(text)), append(parts, text)
 	}
 	text, err := r.execute("server.tmpl", view)
-	return renderedServer{fragment(text), strings.Count(text, "\n") + len(separator), nginx.Spans(text, parts)}, err
+	if err != nil {
+		return renderedServer{}, err
+	}
+	made := renderedServer{fragment(text), strings.Count(text, "\n") + len(separator), nginx.Spans(text, parts), nil}
+	for _, d := range needs {
+		text, err := d.Encode("  ")
+		if err != nil {
+			return renderedServer{}, err
+		}
+		made.needs = append(made.needs, text)
+	}
+	slices.Sort(made.needs)
+	made.needs = slices.Compact(made.needs)
+	return made, nil
 }
 
 // separator stands between the texts of servers.

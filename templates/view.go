@@ -1,6 +1,7 @@
 package templates
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -29,6 +30,7 @@ type mainView struct {
 	TLS             nginx.Directives
 	RejectsNames    bool             // whether workers do so; without Shapes NGINX does
 	Main, More      nginx.Directives // the administrator's own
+	Needs           Fragment         // of locations and shapes
 	Servers         Fragment
 	Shapes          []string // names, sorted; none in compiled mode
 }
@@ -58,10 +60,22 @@ func (r *renderer) mainView() mainView {
 		TLS:             http.TLS,
 		Main:            http.Main,
 		More:            http.More,
+		Needs:           fragment(r.needs()),
 		Servers:         fragment(strings.Join(r.serverTexts, separator)),
 		RejectsNames:    http.RejectsUnknownNames && len(shapes) > 0,
 		Shapes:          shapes,
 	}
+}
+
+// needs is what locations and shapes need at the http level, each only once and in an order that depends on nothing else.
+func (r *renderer) needs() string {
+	all := map[string]bool{}
+	for _, s := range r.config.Servers {
+		for _, text := range r.memory.servers[s].needs {
+			all[text] = true
+		}
+	}
+	return strings.Join(slices.Sorted(maps.Keys(all)), "")
 }
 
 // shapeNames are the names of all shapes, sorted.
@@ -221,7 +235,7 @@ type locationView struct {
 	Rewrite                                                    *rewriteView
 	Pass                                                       nginx.Directive
 	Headers                                                    nginx.Directives
-	Early, Body                                                nginx.Directives
+	Preflight, Early, Body                                     nginx.Directives
 }
 
 type redirectView struct {
@@ -240,7 +254,7 @@ func (r *renderer) locationView(l *nginx.Location) locationView {
 	v := locationView{
 		Match: matchArgs(l), Namespace: id.Namespace, Ingress: id.Ingress, Service: id.Service, Port: id.Port,
 		Path: id.Path, IsExactTwin: id.IsExactTwin, Backend: l.BackendName(), Denied: l.Denied, Pass: pass(l.Protocol, l.Block()),
-		Early: l.Early, Body: l.Body, Fallback: l.Fallback,
+		Preflight: l.Preflight, Early: l.Early, Body: l.Body, Fallback: l.Fallback,
 	}
 	if l.Return != nil {
 		v.Return = &redirectView{Code: l.Return.Code, Target: l.Return.Target}
@@ -267,13 +281,15 @@ type shapeView struct {
 	Pass    nginx.Directive
 	Headers nginx.Directives
 	Early   nginx.Directives
-	Rewrite *rewriteView
-	Looks   bool
-	Body    nginx.Directives
+
+	Preflight nginx.Directives
+	Rewrite   *rewriteView
+	Looks     bool
+	Body      nginx.Directives
 }
 
 func (r *renderer) shapeView(s *nginx.Shape) shapeView {
-	v := shapeView{Name: nginx.Verbatim(s.Name), Pass: pass(s.Protocol, s.Upstream), Early: s.Early, Looks: s.Looks, Body: s.Body}
+	v := shapeView{Name: nginx.Verbatim(s.Name), Pass: pass(s.Protocol, s.Upstream), Preflight: s.Preflight, Early: s.Early, Looks: s.Looks, Body: s.Body}
 	if s.Answer != nil {
 		v.Code, v.Target = s.Answer.Code, s.Answer.Target
 	}

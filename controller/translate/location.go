@@ -119,8 +119,8 @@ func (t *translator) location(p *path, m match, s *nginx.Server, hasTLS bool) *n
 		t.report(p.ingress, findings)
 	}
 	if l.Denied = l.Denied || outcome == annotations.Deny; l.Denied {
-		l.Early = nil   // what refuses every request lets no snippet answer
-		l.Headers = nil // no backend sees them, and they may refer to what the rewrite would have found
+		l.Preflight, l.Early = nil, nil // what refuses every request lets no snippet answer
+		l.Headers = nil                 // no backend sees them, and they may refer to what the rewrite would have found
 	}
 	if p.catchAll {
 		l.ToHTTPS = nil
@@ -131,7 +131,7 @@ func (t *translator) location(p *path, m match, s *nginx.Server, hasTLS bool) *n
 			Object: p.ingress.object(), Field: p.field, Severity: cluster.Error, Reason: CannotBeWritten,
 			Message: fmt.Sprintf("the annotations together with the path give something that NGINX does not take (%s); the path answers 503", err),
 		})
-		l.Denied, l.Return, l.ToHTTPS, l.Rewrite, l.Headers, l.Early, l.Body, l.MaxBody = true, nil, nil, nil, nil, nil, nil, t.plain.MaxBody
+		l.Denied, l.Return, l.ToHTTPS, l.Rewrite, l.Headers, l.Preflight, l.Early, l.Body, l.Needs, l.MaxBody = true, nil, nil, nil, nil, nil, nil, nil, nil, t.plain.MaxBody
 		l.Apart = ""
 	}
 	return l

@@ -218,7 +218,7 @@ func bodies(t *testing.T, c golden.Case, plan controller.Plan) map[*nginx.Locati
 			}
 			_, body, _ = strings.Cut(body, ";")
 			body, _, _ = strings.Cut(body, "\n    }")
-			early, err := l.Early.Encode("")
+			early, err := append(l.Preflight[:len(l.Preflight):len(l.Preflight)], l.Early...).Encode("")
 			if err != nil {
 				t.Fatal(err)
 			}

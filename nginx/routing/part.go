@@ -90,10 +90,12 @@ func (m *partMaker) route(l *nginx.Location, s *nginx.Server) dynamic.Route {
 		Namespace: id.Namespace, Ingress: id.Ingress, Service: id.Service, Port: id.Port, Path: id.Path, IsExactTwin: id.IsExactTwin,
 		Backend: l.BackendName(), Fallback: l.Fallback,
 	}
+	found := *l
+	found.Preflight = nil // comes behind what NGINX answers while it looks for the location
 	if slash(l) && !s.HasExact(strings.TrimSuffix(l.Path, "/")) {
-		r.Slash = m.jump(301, nginx.Concat(nginx.Text(escapePath(l.Path)), nginx.Var("is_args"), nginx.Var("args")), l)
+		r.Slash = m.jump(301, nginx.Concat(nginx.Text(escapePath(l.Path)), nginx.Var("is_args"), nginx.Var("args")), &found)
 	}
-	m.limit(&r, l.MaxBody, l)
+	m.limit(&r, l.MaxBody, &found)
 	if l.Denied {
 		r.Denied = m.answer(503, nil, l)
 		return r
@@ -109,7 +111,8 @@ func (m *partMaker) route(l *nginx.Location, s *nginx.Server) dynamic.Route {
 		target := l.ToHTTPS.Target(m.port)
 		r.InClear = m.answer(m.http.RedirectCode, &target, l)
 	}
-	shape := nginx.Shape{Protocol: l.Protocol, Headers: renameHeaders(l.Headers), Early: l.Early, Body: l.Body, Owner: l.Owner, Keys: l.Keys}
+	shape := nginx.Shape{Protocol: l.Protocol, Headers: renameHeaders(l.Headers), Owner: l.Owner, Keys: l.Keys}
+	shape.Preflight, shape.Early, shape.Body, shape.Needs = l.Preflight, l.Early, l.Body, l.Needs
 	if l.Upstream != "" {
 		shape.Upstream = l.BlockOf(backends)
 		if r.Late = len(l.Early) > 0; r.Late {
@@ -192,7 +195,8 @@ func (m *partMaker) jump(code int, target nginx.Arg, l *nginx.Location) *dynamic
 func (m *partMaker) answer(code int, target *nginx.Arg, l *nginx.Location) string {
 	shape := nginx.Shape{Answer: &nginx.Answer{Code: code, Target: target}}
 	if l != nil {
-		shape.Early, shape.Body, shape.Owner, shape.Keys = l.Early, l.Body, l.Owner, l.Keys
+		shape.Preflight, shape.Early, shape.Body, shape.Needs = l.Preflight, l.Early, l.Body, l.Needs
+		shape.Owner, shape.Keys = l.Owner, l.Keys
 	}
 	return m.shape(shape)
 }
@@ -216,6 +220,10 @@ func (m *partMaker) shape(shape nginx.Shape) string {
 		target := shape.Rewrite.Target.Renamed(renamed)
 		shape.Rewrite = &nginx.Rewrite{Pattern: shape.Rewrite.Pattern, Target: target, Printable: shape.Rewrite.Printable}
 		fmt.Fprintln(hash, "rewrite", shape.Rewrite.Pattern, target.Value(), shape.Rewrite.Printable)
+	}
+	if len(shape.Preflight) > 0 {
+		text, err := shape.Preflight.Encode("")
+		fmt.Fprintln(hash, "preflight", text, err)
 	}
 	if len(shape.Early) > 0 {
 		text, err := shape.Early.Encode("")
