@@ -168,6 +168,34 @@ var kindCases = []struct {
 		[]string{"a b", " a", "a\n", "a,b", "a#b", "a;b", "'a'", "<a>", strings.Repeat("a", maxText+1)},
 	},
 	{
+		corsOrigins,
+		map[string]string{
+			"*": "*", "https://a.b, *": "*", " https://B.example.com:8443,http://*.a.b\n": "http://*.a.b,https://b.example.com:8443", "null": "null", "a.b": "a.b",
+			"https://a.b/c": "https://a.b/c", "https://*": "https://*", "https://a.*.b": "https://a.*.b", "https://": "https://", "//a": "//a", ",": "",
+		},
+		nil,
+	},
+	{
+		corsMethods,
+		map[string]string{" GET, POST\n": "GET, POST", "M-SEARCH,GET": "M-SEARCH,GET"},
+		[]string{"G!T", " ", "GET;POST", "GET\nPOST", "$host", "\""},
+	},
+	{
+		corsExposed,
+		map[string]string{"*": "*", "X_A, X-B": "X_A, X-B"},
+		[]string{"a;b", "a: b", "$host"},
+	},
+	{
+		limitRPS,
+		map[string]string{"0": "0", "-1": "-1", "+5": "5", "2147483647": "2147483647"},
+		[]string{"2147483648", " 5", "5r/s", "1.5", ""},
+	},
+	{
+		limitConnections,
+		map[string]string{"-1": "-1", "65535": "65535"},
+		[]string{"65536", "x"},
+	},
+	{
 		noTLSRedirect,
 		map[string]string{"/a, /b": "/a,/b", ",": "", "/a b": "/a b"},
 		nil,
@@ -328,13 +356,15 @@ func TestOutcomesOfBadValues(t *testing.T) {
 		"auth-realm", "auth-secret-type", "auth-type",
 		"auth-tls-error-page", "auth-tls-match-cn", "auth-tls-pass-certificate-to-upstream", "auth-tls-secret",
 		"client-body-buffer-size", "configuration-snippet", "connection-proxy-header", "custom-http-errors", "default-backend",
-		"fastcgi-index", "fastcgi-params-configmap", "from-to-www-redirect", "load-balance", "permanent-redirect",
+		"fastcgi-index", "fastcgi-params-configmap", "from-to-www-redirect", "limit-allowlist", "limit-connections", "limit-rpm", "limit-rps", "load-balance", "permanent-redirect",
 		"permanent-redirect-code", "proxy-ssl-secret", "relative-redirects", "server-alias", "server-snippet", "ssl-ciphers",
 		"temporal-redirect", "temporal-redirect-code", "upstream-hash-by", "upstream-hash-by-subset", "upstream-hash-by-subset-size",
 		"upstream-vhost", "x-forwarded-prefix",
 	}
-	want := map[string]Outcome{"allowlist-source-range": Deny, "denylist-source-range": Deny, "auth-secret": Deny,
-		"auth-url": Deny, "auth-method": Deny, "auth-response-headers": Deny, "auth-proxy-set-headers": Deny}
+	want := map[string]Outcome{
+		"allowlist-source-range": Deny, "denylist-source-range": Deny, "auth-secret": Deny, "auth-url": Deny, "auth-method": Deny,
+		"auth-response-headers": Deny, "auth-proxy-set-headers": Deny, "cors-allow-origin": Deny, "limit-burst-multiplier": Deny,
+	}
 	for _, key := range refused {
 		want[key] = Refuse
 	}
@@ -344,8 +374,8 @@ func TestOutcomesOfBadValues(t *testing.T) {
 			if about.outcome != want[about.key] {
 				t.Errorf("%s: a bad value has outcome %d, want %d", about.key, about.outcome, want[about.key])
 			}
-			if f.Guards && about.outcome != Deny {
-				t.Errorf("%s guards and does not deny", about.key)
+			if f.Guards && about.outcome == UseDefault {
+				t.Errorf("%s guards, and a bad value means the default", about.key)
 			}
 			delete(want, about.key)
 		}

@@ -23,30 +23,21 @@ func isOn(text string) bool {
 	return err == nil && on
 }
 
-func isNoLimit(text string) bool {
-	n, err := strconv.Atoi(text)
-	return err == nil && n <= 0
-}
-
 // notYet are the annotations of ingress-nginx that have no feature here yet. A feature that comes takes its
 // names out of here.
 var notYet = collect([]group{
-	{foreign{Deny, isNoLimit}, []string{"limit-connections", "limit-rpm", "limit-rps"}},
 	{foreign{Deny, isOff}, []string{"enable-modsecurity"}},
 	{foreign{outcome: Refuse}, []string{
 		"auth-snippet", "modsecurity-snippet", "stream-snippet",
 	}},
 	{foreign{UseDefault, isOn}, []string{"enable-access-log"}},
 	{foreign{UseDefault, isOff}, []string{
-		"enable-cors", "enable-opentelemetry", "enable-owasp-core-rules", "http2-push-preload",
+		"enable-opentelemetry", "enable-owasp-core-rules", "http2-push-preload",
 		"ssl-passthrough",
 	}},
 	{foreign{outcome: UseDefault}, []string{
 		"auth-cache-duration", "auth-cache-key", "auth-keepalive",
-		"auth-keepalive-requests", "auth-keepalive-share-vars", "auth-keepalive-timeout",
-		"cors-allow-credentials", "cors-allow-headers", "cors-allow-methods", "cors-allow-origin",
-		"cors-expose-headers", "cors-max-age", "limit-allowlist", "limit-burst-multiplier", "limit-rate",
-		"limit-rate-after", "limit-whitelist", "mirror-host", "mirror-request-body", "mirror-target", "modsecurity-transaction-id",
+		"auth-keepalive-requests", "auth-keepalive-share-vars", "auth-keepalive-timeout", "mirror-host", "mirror-request-body", "mirror-target", "modsecurity-transaction-id",
 		"opentelemetry-operation-name", "opentelemetry-trust-incoming-span", "proxy-cookie-domain", "proxy-cookie-path",
 		"proxy-redirect-from", "proxy-redirect-to",
 	}},
@@ -70,7 +61,7 @@ func collect(groups []group) map[string]foreign {
 
 // configKeysNotYet are the keys of ingress-nginx's ConfigMap that have no feature here yet.
 var configKeysNotYet = collect([]group{
-	{foreign{outcome: Deny}, []string{"block-cidrs", "block-referers", "block-user-agents", "global-auth-url"}},
+	{foreign{outcome: Deny}, []string{"block-cidrs", "block-referers", "block-user-agents"}},
 	{foreign{Deny, isOff}, []string{"enable-modsecurity"}},
 	{foreign{outcome: UseDefault}, []string{
 		"access-log-params", "access-log-path", "add-headers", "allow-backend-server-header",
@@ -88,7 +79,6 @@ var configKeysNotYet = collect([]group{
 		"gzip-min-length", "gzip-types", "hide-headers", "http-access-log-path",
 		"http2-max-concurrent-streams", "http2-max-field-size", "http2-max-header-size", "http2-max-requests",
 		"ignore-invalid-headers", "keep-alive", "keep-alive-requests", "large-client-header-buffers",
-		"limit-conn-status-code", "limit-conn-zone-variable", "limit-rate", "limit-rate-after", "limit-req-status-code",
 		"log-format-escape-json", "log-format-escape-none", "log-format-stream", "log-format-upstream", "lua-shared-dicts",
 		"map-hash-bucket-size", "max-worker-connections",
 		"max-worker-open-files", "modsecurity-snippet", "nginx-status-ipv4-whitelist", "nginx-status-ipv6-whitelist",

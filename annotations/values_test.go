@@ -83,7 +83,9 @@ func TestVerdictIsTheWorstOutcome(t *testing.T) {
 		{[]string{"denylist-source-range=x", "server-alias=~"}, Refuse},
 		{[]string{"auth-url=auth"}, Deny},
 		{[]string{"auth-url="}, UseDefault},
-		{[]string{"limit-rps=5"}, Deny},
+		{[]string{"limit-rps=5"}, UseDefault},
+		{[]string{"limit-rps=x"}, Refuse},
+		{[]string{"limit-rps=5", "limit-burst-multiplier=x"}, Deny},
 		{[]string{"limit-rps=0"}, UseDefault},
 		{[]string{"enable-modsecurity=false"}, UseDefault},
 		{[]string{"enable-modsecurity=true"}, Deny},
@@ -144,7 +146,7 @@ func TestMessagesSayWhatIsUsedInstead(t *testing.T) {
 		"quite-something-else=1":            `no annotation has this name, so it has no effect`,
 		"hsts=true":                         `this is a key of the controller's ConfigMap and has no effect as an annotation`,
 		"mirror-target=/x":                  `this annotation is not supported yet and has no effect`,
-		"limit-rps=5":                       `this annotation is not supported yet`,
+		"enable-modsecurity=true":           `this annotation is not supported yet`,
 	} {
 		v := read(config, annotation)
 		if len(v.Findings) != 1 || v.Findings[0].Message != want {

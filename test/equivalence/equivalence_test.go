@@ -21,7 +21,7 @@ import (
 var seedFlag = flag.Uint64("seed", 0, "run only this seed")
 
 const (
-	fixedSeed       = 6
+	fixedSeed       = 8
 	setsPerSeed     = 32
 	requestsPerSet  = 240
 	requestsThinned = 120

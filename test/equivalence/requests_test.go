@@ -225,6 +225,7 @@ func (a *asker) addHeaders(r *request) {
 	}{
 		{25, canaryHeader, []string{"always", "never", "blue", "de-x", "de-", "Always", ""}},
 		{20, "Cookie", []string{"canary=always", "a=b; canary=never", "canary=x", "canary=always; canary=never"}},
+		{20, "Origin", []string{"https://a.org", "http://x.b.org", "http://x.y.b.org", "null"}},
 		{20, "X-A", []string{"a", "b/c", "x y", "\u00e9", "$host"}},
 		{5, "X-Forwarded-For", []string{"192.0.2.7"}},
 		{5, "X-Forwarded-Prefix", []string{"/client"}},

@@ -129,7 +129,7 @@ var traits = [][]choice{
 	{{"proxy-buffering", []string{"on"}}, {"proxy-buffer-size", []string{"8k", "16k"}}},
 	{{"proxy-read-timeout", []string{"30", "31"}}, {"proxy-next-upstream", []string{"off", "http_503"}}},
 	{{"auth-url", []string{"http://auth.org"}}},
-	{{"limit-rps", []string{"1", "0"}}},
+	{{"limit-rps", []string{"1000000", "0", "many"}}, {"limit-burst-multiplier", []string{"2", "0"}}},
 	// One that is taken would part hosts into blocks, and NGINX tries the expressions of one block before those of another:
 	// see docs/snippets.md.
 	{{"server-snippet", []string{"root /;"}}},
@@ -139,7 +139,7 @@ var traits = [][]choice{
 		"rewrite ^/(a.*)$ https://" + permanentHost + "/$1 permanent; if ($arg_q ~ (.)) { add_header X-Q $1; } deny 127.0.0.9;",
 		"client_max_body_size 2k; proxy_set_header X-S $server_name; if ($host ~ ^a) { break; } return 200 $namespace$location_path;",
 	}}},
-	{{"enable-cors", []string{yes}}},
+	{{"enable-cors", []string{yes}}, {"cors-allow-origin", []string{"https://a.org,http://*.b.org", "*", "a.org"}}, {"cors-allow-credentials", []string{no, yes}}},
 	{{"canary-weight", []string{"50"}}},
 	{{"server-alias", aliasTexts(1)}},
 	{{"server-alias", aliasTexts(3)}},

@@ -25,6 +25,8 @@ var expectedlySilent = map[string]string{
 	"library-prefixes use-regex: true":                         "rewrite-target implies it",
 	"library-denied use-regex: false":                          "rewrite-target wins, as in ingress-nginx",
 
+	"recipes cors-allow-origin: *": isDefault,
+
 	"scores-by-minute limit-rpm: 0": "no limit, as in ingress-nginx",
 	"scores-by-second limit-rps: 0": "no limit, as in ingress-nginx",
 
