@@ -71,12 +71,12 @@ func usersOf(v Values) (*users, error) {
 	if name.Namespace == "" {
 		name.Namespace = v.Namespace
 	}
-	if name.Namespace != v.Namespace && !crossNamespace.In(v) {
-		return nil, Denial(authSecret, InvalidValue, "Secret %s is in another namespace than the Ingress, and allow-cross-namespace-resources is off", name)
+	if err := checkNamespace(v, authSecret, "Secret", name); err != nil {
+		return nil, err
 	}
 	data := v.Lookup.Secret(name.Namespace, name.Name)
 	if data == nil {
-		return nil, Denial(authSecret, MissingSecret, "Secret %s does not exist", name)
+		return nil, missingSecret(authSecret, name)
 	}
 	if authSecretType.In(v) == "auth-map" {
 		return usersInMap(data), nil

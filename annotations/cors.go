@@ -69,9 +69,8 @@ func allowSome(v Values, l *nginx.Location, list []string) {
 		nginx.Entry(nginx.Verbatim("default"), no), nginx.Entry(nginx.Verbatim("OPTIONS1"), yes),
 	}))
 	for _, h := range corsAnswer(v, nginx.Var("http_origin")) {
-		backends := nginx.Var("upstream_http_" + strings.ReplaceAll(strings.ToLower(h.Name), "-", "_"))
 		value := l.Derive("map", fits, []nginx.Directive{
-			nginx.Entry(nginx.Verbatim("default"), backends), nginx.Entry(yes, h.Value),
+			nginx.Entry(nginx.Verbatim("default"), upstreamHeader(h.Name)), nginx.Entry(yes, h.Value),
 		})
 		l.Body.Add("more_set_headers", nginx.Concat(nginx.Verbatim(h.Name+": "), value))
 	}

@@ -28,27 +28,24 @@ var framing = []string{"connection", "content-length", "keep-alive", "te", "trai
 // setResponseHeaders sets the headers of a ConfigMap. As in ingress-nginx it may be in any namespace, since the administrator
 // has said which headers can be seen that way; a name alone is one of the Ingress's own.
 func setResponseHeaders(v Values, l *nginx.Location) error {
-	name := customHeaders.In(v)
-	if name == "" {
+	text := customHeaders.In(v)
+	if text == "" {
 		return nil
 	}
-	namespace, bare, found := strings.Cut(name, "/")
-	if !found {
-		namespace, bare = v.Namespace, name
-	}
-	data := v.Lookup.ConfigMap(namespace, bare)
-	if data == nil {
-		return Denial(customHeaders, MissingConfigMap, "ConfigMap %s/%s does not exist", namespace, bare)
+	name := v.named(text)
+	data, err := configMap(v, customHeaders, name)
+	if err != nil {
+		return err
 	}
 	var lines nginx.Directives
 	for _, header := range sortedKeys(data) {
 		if err := checkResponseHeader(v, header, data[header]); err != nil {
-			return Denial(customHeaders, InvalidValue, "header %s of ConfigMap %s/%s %s", printable(header), namespace, bare, err)
+			return Denial(customHeaders, InvalidValue, "header %s of ConfigMap %s %s", printable(header), name, err)
 		}
 		lines.Add("more_set_headers", nginx.Text(header+": "+data[header]))
 	}
 	if _, err := lines.Encode(""); err != nil {
-		return Denial(customHeaders, InvalidValue, "a header of ConfigMap %s/%s is too long", namespace, bare)
+		return Denial(customHeaders, InvalidValue, "a header of ConfigMap %s is too long", name)
 	}
 	l.Body = append(l.Body, lines...)
 	return nil
@@ -61,14 +58,20 @@ func checkResponseHeader(v Values, name, value string) error {
 	if !slices.Contains(allowedHeaders.In(v), name) {
 		return errors.New("is not in global-allowed-response-headers")
 	}
+	if err := headerName(name); err != nil {
+		return err
+	}
+	_, err := only(value, valueChars)
+	return err
+}
+
+// headerName refuses names that are none, or that say where a message ends.
+func headerName(name string) error {
 	if _, err := only(name, "-_"); err != nil || name == "" {
 		return errors.New("has other characters than letters, digits, dashes and underscores")
 	}
 	if slices.Contains(framing, strings.ToLower(name)) {
 		return errors.New("is for the connection alone")
-	}
-	if _, err := only(value, valueChars); err != nil {
-		return err
 	}
 	return nil
 }

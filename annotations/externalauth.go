@@ -88,7 +88,7 @@ func askService(v Values, l *nginx.Location) error {
 	l.Body = append(l.Body, nginx.Ask(question))
 	for n, name := range authResponseHeaders.In(v) {
 		variable := "auth_header_" + strconv.Itoa(n+1)
-		l.Body.Add("auth_request_set", nginx.Var(variable), nginx.Var("upstream_http_"+strings.ToLower(strings.ReplaceAll(name, "-", "_"))))
+		l.Body.Add("auth_request_set", nginx.Var(variable), upstreamHeader(name))
 		l.SetHeader(name, nginx.Var(variable))
 	}
 	l.Body.Add("auth_request_set", nginx.Var("auth_cookie"), nginx.Var("upstream_http_set_cookie"))
@@ -142,17 +142,14 @@ func inquiryHeaders(v Values, l *nginx.Location, url serviceURL) ([]nginx.Header
 	if text := authRequestRedirect.In(v); text != "" {
 		redirect = nginx.Text(text)
 	}
-	headers := []nginx.Header{
-		{Name: "Host", Value: url.host}, {Name: "Content-Length", Value: none},
-		{Name: "ssl-client-verify", Value: none}, {Name: "ssl-client-subject-dn", Value: none},
-		{Name: "ssl-client-issuer-dn", Value: none}, {Name: "ssl-client-cert", Value: none},
+	headers := slices.Concat([]nginx.Header{{Name: "Host", Value: url.host}, {Name: "Content-Length", Value: none}}, withoutCertificate(), []nginx.Header{
 		{Name: "X-Request-ID", Value: nginx.Var("req_id")},
 		{Name: "X-Original-URL", Value: nginx.Concat(origin, nginx.Var("request_uri"))},
 		{Name: "X-Original-Method", Value: nginx.Var("request_method")},
 		{Name: "X-Sent-From", Value: nginx.Text("nginx-ingress-controller")},
 		{Name: "X-Real-IP", Value: nginx.Var("remote_addr")}, {Name: "X-Forwarded-For", Value: nginx.Var("remote_addr")},
 		{Name: "X-Auth-Request-Redirect", Value: redirect},
-	}
+	})
 	for _, name := range []string{"Proto", "Host", "Port", "Scheme", "Method", "Uri", "Prefix"} {
 		headers = append(headers, nginx.Header{Name: "X-Forwarded-" + name, Value: none})
 	}
@@ -174,16 +171,13 @@ func furtherHeaders(v Values) ([]nginx.Header, error) {
 	if text == "" {
 		return nil, nil
 	}
-	namespace, name, found := strings.Cut(text, "/")
-	if !found {
-		namespace, name = v.Namespace, text
+	name := v.named(text)
+	if err := checkNamespace(v, authSetHeaders, "ConfigMap", name); err != nil {
+		return nil, err
 	}
-	if namespace != v.Namespace && !crossNamespace.In(v) {
-		return nil, Denial(authSetHeaders, InvalidValue, "ConfigMap %s/%s is in another namespace than the Ingress, and allow-cross-namespace-resources is off", namespace, name)
-	}
-	data := v.Lookup.ConfigMap(namespace, name)
-	if data == nil {
-		return nil, Denial(authSetHeaders, MissingConfigMap, "ConfigMap %s/%s does not exist", namespace, name)
+	data, err := configMap(v, authSetHeaders, name)
+	if err != nil {
+		return nil, err
 	}
 	var list []nginx.Header
 	for _, header := range sortedKeys(data) {
@@ -196,22 +190,11 @@ func furtherHeaders(v Values) ([]nginx.Header, error) {
 			value, err = expand(data[header], noCaptures)
 		}
 		if err != nil {
-			return nil, Denial(authSetHeaders, InvalidValue, "header %s of ConfigMap %s/%s %s", printable(header), namespace, name, err)
+			return nil, Denial(authSetHeaders, InvalidValue, "header %s of ConfigMap %s %s", printable(header), name, err)
 		}
 		list = append(list, nginx.Header{Name: header, Value: value})
 	}
 	return list, nil
-}
-
-// headerName refuses names that are none, or that say where a message ends.
-func headerName(name string) error {
-	if _, err := only(name, "-_"); err != nil || name == "" {
-		return errors.New("has other characters than letters, digits, dashes and underscores")
-	}
-	if slices.Contains(framing, strings.ToLower(name)) {
-		return errors.New("is for the connection alone")
-	}
-	return nil
 }
 
 // signinTarget is where clients are sent that have to sign in; empty for nowhere.

@@ -92,25 +92,23 @@ var paramVariables = []string{
 // ownParams are the parameters of the ConfigMap that an Ingress names. Like ingress-nginx it is taken from the
 // Ingress's own namespace whatever namespace the annotation names; that of another has no effect.
 func ownParams(v Values) (map[string]nginx.Arg, error) {
-	name := fastCGIParams.In(v)
-	if name == "" {
+	text := fastCGIParams.In(v)
+	if text == "" {
 		return nil, nil
 	}
-	if namespace, bare, found := strings.Cut(name, "/"); found {
-		if namespace != v.Namespace {
-			return nil, Mistake(fastCGIParams, Conflict, "%s is in another namespace; it is not used", printable(name))
-		}
-		name = bare
+	name := v.named(text)
+	if name.Namespace != v.Namespace {
+		return nil, Mistake(fastCGIParams, Conflict, "%s is in another namespace; it is not used", printable(text))
 	}
-	data := v.Lookup.ConfigMap(v.Namespace, name)
-	if data == nil {
-		return nil, Denial(fastCGIParams, MissingConfigMap, "ConfigMap %s/%s does not exist", v.Namespace, name)
+	data, err := configMap(v, fastCGIParams, name)
+	if err != nil {
+		return nil, err
 	}
 	params := make(map[string]nginx.Arg, len(data))
 	for _, key := range sortedKeys(data) {
 		value, err := paramValue(key, data[key])
 		if err != nil {
-			return nil, Denial(fastCGIParams, InvalidValue, "parameter %s of ConfigMap %s/%s %s", printable(key), v.Namespace, name, err)
+			return nil, Denial(fastCGIParams, InvalidValue, "parameter %s of ConfigMap %s %s", printable(key), name, err)
 		}
 		params[key] = value
 	}

@@ -1,16 +1,16 @@
 package annotations
 
-import "github.com/sluice-ingress/sluice/nginx"
+import (
+	"slices"
+	"strings"
+
+	"github.com/sluice-ingress/sluice/nginx"
+)
 
 // BackendHeaders are the headers that every backend gets, in ingress-nginx's order. A client's header of
 // the same name is replaced; an empty value removes it. The variables are defined in templates/http.tmpl.
 func BackendHeaders() []nginx.Header {
-	return []nginx.Header{
-		{Name: "Host", Value: nginx.Var("best_http_host")},
-		{Name: "ssl-client-verify", Value: nginx.Text("")}, // what only a host with client certificates may say
-		{Name: "ssl-client-subject-dn", Value: nginx.Text("")},
-		{Name: "ssl-client-issuer-dn", Value: nginx.Text("")},
-		{Name: "ssl-client-cert", Value: nginx.Text("")},
+	return slices.Concat([]nginx.Header{{Name: "Host", Value: nginx.Var("best_http_host")}}, withoutCertificate(), []nginx.Header{
 		{Name: "Upgrade", Value: nginx.Var("http_upgrade")},
 		{Name: "Connection", Value: nginx.Var("connection_upgrade")},
 		{Name: "X-Request-ID", Value: nginx.Var("req_id")},
@@ -24,7 +24,21 @@ func BackendHeaders() []nginx.Header {
 		{Name: "X-Original-Forwarded-For", Value: nginx.Var("http_x_forwarded_for")},
 		{Name: "X-Original-Forwarded-Host", Value: nginx.Var("http_x_forwarded_host")},
 		{Name: "Proxy", Value: nginx.Text("")},
+	})
+}
+
+// withoutCertificate removes what only a host with client certificates may say.
+func withoutCertificate() []nginx.Header {
+	var list []nginx.Header
+	for _, name := range []string{"verify", "subject-dn", "issuer-dn", "cert"} {
+		list = append(list, nginx.Header{Name: "ssl-client-" + name, Value: nginx.Text("")})
 	}
+	return list
+}
+
+// upstreamHeader is the header of that name as the backend, or whoever else is asked, has it in its answer.
+func upstreamHeader(name string) nginx.Arg {
+	return nginx.Var("upstream_http_" + strings.ToLower(strings.ReplaceAll(name, "-", "_")))
 }
 
 // ErrorHeaders are the headers that a service gets which answers in place of an error, as ingress-nginx has them: they say what

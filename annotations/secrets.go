@@ -15,6 +15,36 @@ type ObjectName struct{ Namespace, Name string }
 
 func (r ObjectName) String() string { return r.Namespace + "/" + r.Name }
 
+// named is the object that an annotation means by NAMESPACE/NAME, or by a NAME in the Ingress's own namespace.
+func (v Values) named(text string) ObjectName {
+	namespace, name, both := strings.Cut(text, "/")
+	if !both {
+		return ObjectName{v.Namespace, text}
+	}
+	return ObjectName{namespace, name}
+}
+
+// checkNamespace refuses an object, a Secret or a ConfigMap, that is in another namespace, unless the administrator allows that.
+func checkNamespace(v Values, s AnySetting, kind string, name ObjectName) error {
+	if name.Namespace == v.Namespace || crossNamespace.In(v) {
+		return nil
+	}
+	return Denial(s, InvalidValue, "%s %s is in another namespace than the Ingress, and allow-cross-namespace-resources is off", kind, name)
+}
+
+// configMap finds the data of the ConfigMap that a setting names.
+func configMap(v Values, s AnySetting, name ObjectName) (map[string]string, error) {
+	data := v.Lookup.ConfigMap(name.Namespace, name.Name)
+	if data == nil {
+		return nil, Denial(s, MissingConfigMap, "ConfigMap %s does not exist", name)
+	}
+	return data, nil
+}
+
+func missingSecret(s AnySetting, name ObjectName) error {
+	return Denial(s, MissingSecret, "Secret %s does not exist", name)
+}
+
 // SecretRef is a Secret as namespace/name. Blanks in it do not count. What lacks the namespace is no mistake of
 // form: ingress-nginx treats it like a Secret that does not exist.
 func SecretRef(key string) *Setting[*ObjectName] {
@@ -44,18 +74,18 @@ func SecretRef(key string) *Setting[*ObjectName] {
 // credentials finds the Secret that a setting names, which v does, or says why it cannot be used.
 func credentials(v Values, s *Setting[*ObjectName]) (*Credentials, error) {
 	ref := s.In(v)
-	switch {
-	case ref.Namespace == "" || ref.Name == "":
+	if ref.Namespace == "" || ref.Name == "" {
 		return nil, Denial(s, InvalidValue, "%s does not name a Secret as namespace/name", printable(ref.String()))
-	case ref.Namespace != v.Namespace && !crossNamespace.In(v):
-		return nil, Denial(s, InvalidValue, "Secret %s is in another namespace than the Ingress, and allow-cross-namespace-resources is off", ref)
+	}
+	if err := checkNamespace(v, s, "Secret", *ref); err != nil {
+		return nil, err
 	}
 	found, err := v.Lookup.Credentials(ref.Namespace, ref.Name)
 	switch {
 	case err != nil:
 		return nil, Denial(s, InvalidCertificate, "Secret %s %s", ref, err)
 	case found == nil:
-		return nil, Denial(s, MissingSecret, "Secret %s does not exist", ref)
+		return nil, missingSecret(s, *ref)
 	}
 	return found, nil
 }
