@@ -57,27 +57,19 @@ type backendProblem struct {
 	message  string // without what is served instead
 }
 
-// backendName is the name of the backend that an Ingress in a namespace refers to, and the port as it is written.
-func backendName(namespace string, ref *networkingv1.IngressServiceBackend) (name, port string) {
-	port = reference{port: ref.Port}.text()
-	return namespace + "_" + ref.Name + "_" + port, port
+// backendName is the name of the backend that an Ingress in a namespace refers to.
+func backendName(namespace string, ref *networkingv1.IngressServiceBackend) string {
+	return namespace + "_" + ref.Name + "_" + reference{port: ref.Port}.text()
 }
 
 // backend finds or makes the backend that a field of an Ingress refers to.
 func (t *translator) backend(i *ingress, ref *networkingv1.IngressServiceBackend, field string) *backend {
-	name, _ := backendName(i.Namespace, ref)
-	return t.backendNamed(name, i, ref, field, "")
+	return t.backendNamed(backendName(i.Namespace, ref), i, ref, field, "")
 }
 
 // backendNamed does so where the name is known.
 func (t *translator) backendNamed(name string, i *ingress, ref *networkingv1.IngressServiceBackend, field, below string) *backend {
-	b := t.backends[name]
-	if b == nil {
-		b = &backend{name: name, reference: reference{service: cluster.Name{Namespace: i.Namespace, Name: ref.Name}, port: ref.Port}, by: i.Ingress}
-		t.fill(b, i.use)
-		t.addBackend(b)
-	}
-	t.note(b, i)
+	b := t.backendOf(i, name, reference{service: cluster.Name{Namespace: i.Namespace, Name: ref.Name}, port: ref.Port})
 	t.report(i, i.useFindings)
 	t.reportUnknownProtocol(b, i, field+below)
 	if b.problem != nil {
@@ -93,6 +85,18 @@ func (t *translator) backendNamed(name string, i *ingress, ref *networkingv1.Ing
 			Reason: b.problem.reason, Message: b.problem.message + consequence,
 		})
 	}
+	return b
+}
+
+// backendOf is the backend of that name, made if need be, and notes that the Ingress uses it.
+func (t *translator) backendOf(i *ingress, name string, r reference) *backend {
+	b := t.backends[name]
+	if b == nil {
+		b = &backend{name: name, reference: r, by: i.Ingress}
+		t.fill(b, i.use)
+		t.addBackend(b)
+	}
+	t.note(b, i)
 	return b
 }
 

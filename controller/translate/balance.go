@@ -1,7 +1,6 @@
 package translate
 
 import (
-	"cmp"
 	"crypto/hmac"
 	"crypto/md5" //nolint:gosec // tells cookies of ingress-nginx apart and guards nothing
 	"crypto/sha256"
@@ -137,8 +136,5 @@ func (w *world) addSessionsOnly(b *backend, s *corev1.Service) {
 			}
 		}
 	}
-	slices.SortFunc(list, func(a, b dynamic.Endpoint) int {
-		return cmp.Or(cmp.Compare(a.Address, b.Address), cmp.Compare(a.Port, b.Port))
-	})
-	b.data.Endpoints = list
+	b.data.Endpoints = sortedEndpoints(list)
 }

@@ -25,14 +25,8 @@ func (t *translator) fallbackForErrors(i *ingress) {
 	if name == "" {
 		return
 	}
-	b := t.backends[name]
-	if b == nil {
-		service := cluster.Name{Namespace: i.Namespace, Name: annotations.DefaultBackend(i.values)}
-		b = &backend{name: name, reference: reference{service: service, isFirst: true}, by: i.Ingress}
-		t.fill(b, i.use)
-		t.addBackend(b)
-	}
-	t.note(b, i)
+	service := cluster.Name{Namespace: i.Namespace, Name: annotations.DefaultBackend(i.values)}
+	b := t.backendOf(i, name, reference{service: service, isFirst: true})
 	t.group.backends[name].isAlternative = true
 	if b.problem != nil {
 		t.problem(t.finding(i.Ingress, annotations.Finding{

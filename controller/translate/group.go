@@ -216,6 +216,5 @@ func (t *translator) gather() {
 
 // secret finds a Secret and notes that it was looked for.
 func (t *translator) secret(name cluster.Name) *secret {
-	put(&t.group.needs, need{"Secret", name}, true)
-	return t.snapshot.Secret(name.Namespace, name.Name)
+	return lookup{t.snapshot, t.pairs, &t.group.needs}.secret(name.Namespace, name.Name)
 }

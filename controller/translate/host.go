@@ -132,7 +132,7 @@ func readRules(i *networkingv1.Ingress) []readRule {
 			for p := range rule.HTTP.Paths {
 				path := readPath{HTTPIngressPath: &rule.HTTP.Paths[p], field: pathField(r, p)}
 				if path.Backend.Service != nil {
-					path.backend, _ = backendName(i.Namespace, path.Backend.Service)
+					path.backend = backendName(i.Namespace, path.Backend.Service)
 				}
 				read.paths = append(read.paths, path)
 			}

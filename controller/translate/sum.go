@@ -47,7 +47,7 @@ func newSum() sum {
 
 // isGood tells whether a Fallback is the one that the last Result had.
 func (s *sum) isGood(f cluster.Fallback) bool {
-	return isOne(f.Ingresses, s.ingresses.all) && isOne(f.Secrets, s.secrets.all)
+	return dynamic.IsOne(f.Ingresses, s.ingresses.all) && dynamic.IsOne(f.Secrets, s.secrets.all)
 }
 
 // add counts what a group contributes, or takes it away if by is -1.
@@ -263,9 +263,4 @@ func (c *counted[K, V]) settle() {
 		}
 	}
 	c.gone = nil
-}
-
-// isOne tells whether the maps are one and the same.
-func isOne[K comparable, V any](a, b map[K]V) bool {
-	return reflect.ValueOf(a).Pointer() == reflect.ValueOf(b).Pointer()
 }

@@ -44,11 +44,11 @@ type Client struct {
 	surroundings Surroundings
 	trouble      error // why there is no session
 
-	pushing gate // held by whoever sends state
+	pushing supervisor.Gate // held by whoever sends state
 	wanted  dynamic.State
 	pushed  bool // something was
 
-	applying gate // held by whoever sends a configuration
+	applying supervisor.Gate // held by whoever sends a configuration
 	live     nginx.Files
 }
 
@@ -68,25 +68,11 @@ type link struct {
 	caughtUp bool          // everything from before the session was sent again
 }
 
-// gate is a lock that can be waited for with a context.
-type gate chan struct{}
-
-func (g gate) enter(ctx context.Context) error {
-	select {
-	case g <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
-
-func (g gate) leave() { <-g }
-
 // NewClient prepares a client; Run connects it.
 func NewClient(options Options) *Client {
 	c := &Client{
 		options: options, connected: make(chan struct{}), opened: make(chan struct{}),
-		pushing: make(gate, 1), applying: make(gate, 1),
+		pushing: supervisor.NewGate(), applying: supervisor.NewGate(),
 		trouble: errors.New("it is not connected yet"),
 	}
 	c.firstTime = sync.OnceFunc(func() { close(c.connected) })
@@ -147,10 +133,10 @@ func (c *Client) Test(ctx context.Context, files nginx.Files) error {
 
 // alone calls f with a session when no other configuration is being sent.
 func (c *Client) alone(ctx context.Context, f func(*link) error) error {
-	if err := c.applying.enter(ctx); err != nil {
+	if err := c.applying.Enter(ctx); err != nil {
 		return fmt.Errorf("wait for the configuration being applied: %w", err)
 	}
-	defer c.applying.leave()
+	defer c.applying.Leave()
 	l, err := c.await(ctx)
 	if err != nil {
 		return err
@@ -169,10 +155,10 @@ func (c *Client) apply(ctx context.Context, l *link, files nginx.Files, cause st
 
 // Push is supervisor.Supervisor.Push. While the data plane is away, state is kept for its return.
 func (c *Client) Push(ctx context.Context, state dynamic.State) error {
-	if err := c.pushing.enter(ctx); err != nil {
+	if err := c.pushing.Enter(ctx); err != nil {
 		return err
 	}
-	defer c.pushing.leave()
+	defer c.pushing.Leave()
 	c.wanted, c.pushed = state, true
 	l := c.current()
 	if l == nil {
@@ -183,10 +169,10 @@ func (c *Client) Push(ctx context.Context, state dynamic.State) error {
 
 // Settle is supervisor.Supervisor.Settle.
 func (c *Client) Settle(ctx context.Context) error {
-	if err := c.pushing.enter(ctx); err != nil {
+	if err := c.pushing.Enter(ctx); err != nil {
 		return err
 	}
-	defer c.pushing.leave()
+	defer c.pushing.Leave()
 	l := c.current()
 	if l == nil || !c.pushed {
 		return nil

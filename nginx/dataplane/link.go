@@ -133,21 +133,21 @@ func (c *Client) catchUp(l *link) {
 }
 
 func (c *Client) resend(l *link) error {
-	if err := c.pushing.enter(l.ctx); err != nil {
+	if err := c.pushing.Enter(l.ctx); err != nil {
 		return err
 	}
 	var err error
 	if c.pushed {
 		err = c.push(l.ctx, l)
 	}
-	c.pushing.leave()
+	c.pushing.Leave()
 	if err != nil {
 		return err
 	}
-	if err := c.applying.enter(l.ctx); err != nil {
+	if err := c.applying.Enter(l.ctx); err != nil {
 		return err
 	}
-	defer c.applying.leave()
+	defer c.applying.Leave()
 	if c.live.Generation == "" || l.isLive { // a newer one may be already
 		return nil
 	}

@@ -219,7 +219,7 @@ func isSame(a, b []Endpoint) bool {
 }
 
 func differing[V any](old, new map[string]V, same func(a, b V) bool) map[string]V {
-	if isOne(old, new) {
+	if IsOne(old, new) {
 		return nil
 	}
 	var out map[string]V
@@ -235,13 +235,14 @@ func differing[V any](old, new map[string]V, same func(a, b V) bool) map[string]
 	return out
 }
 
-// isOne tells whether the maps are one and the same.
-func isOne[V any](a, b map[string]V) bool {
+// IsOne tells whether two maps are one and the same: who makes states hands out the same ones for as long as nothing in them
+// changes.
+func IsOne[K comparable, V any](a, b map[K]V) bool {
 	return reflect.ValueOf(a).Pointer() == reflect.ValueOf(b).Pointer()
 }
 
 func missing[V any](old, new map[string]V) []string {
-	if isOne(old, new) {
+	if IsOne(old, new) {
 		return nil
 	}
 	var out []string

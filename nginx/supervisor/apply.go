@@ -59,10 +59,10 @@ func (s *Supervisor) alone(ctx context.Context, f func(context.Context) error) e
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(s.life, func() { cancel(errStopped) })()
-	if err := s.applying.enter(ctx); err != nil {
+	if err := s.applying.Enter(ctx); err != nil {
 		return fmt.Errorf("wait for the configuration being applied: %w", err)
 	}
-	defer s.applying.leave()
+	defer s.applying.Leave()
 	if s.life.Err() != nil {
 		return errStopped
 	}

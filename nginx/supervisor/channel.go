@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
-	"reflect"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -55,7 +54,7 @@ const mostWaiting = 16
 // wait notes which of the wanted routes are not possible yet.
 func (c *channel) wait(possible dynamic.Routes) {
 	wanted := c.wanted.Routes.Hosts
-	if reflect.ValueOf(wanted).Pointer() == reflect.ValueOf(possible.Hosts).Pointer() {
+	if dynamic.IsOne(wanted, possible.Hosts) {
 		c.waiting = nil
 		return
 	}
@@ -90,7 +89,8 @@ func (c *channel) permit(ctx context.Context, shapes []string) error {
 	return c.bring(ctx, union(c.held, c.possible()))
 }
 
-// possible is what is wanted, without routes through shapes that NGINX does not have: such a host has the newest that it can have.
+// possible is what is wanted, without routes through shapes that NGINX does not have: such a host has the newest that it
+// can have, and waits for those after that.
 func (c *channel) possible() dynamic.State {
 	state := c.wanted
 	state.Routes = state.Routes.Through(c.shapes, func(name string) []*dynamic.Host {
@@ -299,7 +299,7 @@ func union(old, new dynamic.State) dynamic.State {
 }
 
 func merge[V any](old, new map[string]V) map[string]V {
-	if reflect.ValueOf(old).Pointer() == reflect.ValueOf(new).Pointer() {
+	if dynamic.IsOne(old, new) {
 		return new
 	}
 	missing := 0

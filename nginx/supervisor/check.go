@@ -49,12 +49,12 @@ var errInterrupted = errors.New("the test made way for a start of NGINX")
 // test has NGINX check a configuration that is on disk.
 func (s *Supervisor) test(ctx context.Context, files nginx.Files) error {
 	for {
-		if err := s.sockets.enter(ctx); err != nil {
+		if err := s.sockets.Enter(ctx); err != nil {
 			return fmt.Errorf("wait to test the configuration: %w", err)
 		}
 		started := time.Now()
 		err := s.runTest(ctx, files)
-		s.sockets.leave()
+		s.sockets.Leave()
 		if errors.Is(err, errInterrupted) {
 			continue
 		}

@@ -29,10 +29,10 @@ func (s *Supervisor) Resume(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(s.life, func() { cancel(errStopped) })()
-	if err := s.applying.enter(ctx); err != nil {
+	if err := s.applying.Enter(ctx); err != nil {
 		return fmt.Errorf("wait for the configuration being applied: %w", err)
 	}
-	defer s.applying.leave()
+	defer s.applying.Leave()
 	generation := s.configurations.current()
 	if generation == "" || s.Status().Generation != "" || s.life.Err() != nil {
 		return nil

@@ -58,14 +58,14 @@ func (s *Supervisor) runOnce(ctx context.Context) {
 	}
 	m, err := s.launch()
 	if err != nil {
-		s.sockets.leave()
+		s.sockets.Leave()
 		if !errors.Is(err, errUnwanted) {
 			s.options.Log.Error("NGINX does not start", "error", err)
 		}
 		return
 	}
 	// Should it never come up, another configuration has to have its chance.
-	release := sync.OnceFunc(s.sockets.leave)
+	release := sync.OnceFunc(s.sockets.Leave)
 	defer time.AfterFunc(s.options.ReloadTimeout, release).Stop()
 	isUp := s.comeUp(ctx, m)
 	release()
@@ -98,7 +98,7 @@ func (s *Supervisor) seizeSockets(ctx context.Context) error {
 		}
 		s.mu.Unlock()
 		short, cancel := context.WithTimeout(ctx, poll)
-		err := s.sockets.enter(short)
+		err := s.sockets.Enter(short)
 		cancel()
 		if err == nil || ctx.Err() != nil {
 			return err
@@ -238,8 +238,8 @@ func (s *Supervisor) adopt() {
 // finish sees to it that nothing of ours is left.
 func (s *Supervisor) finish() {
 	// Apply ends soon, as life has ended; it may have a test running.
-	_ = s.applying.enter(context.Background())
-	defer s.applying.leave()
+	_ = s.applying.Enter(context.Background())
+	defer s.applying.Leave()
 	s.retireOrphans()
 	end(s.old.all(), s.grace())
 	if err := s.channel.journal.flush(); err != nil {

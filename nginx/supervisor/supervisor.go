@@ -63,10 +63,10 @@ type Supervisor struct {
 	end  context.CancelCauseFunc
 
 	leaving  atomic.Bool // Leave was called
-	applying gate        // held by Apply
+	applying Gate        // held by Apply
 	// sockets is held by whoever may bind the sockets of the configuration: a test, or NGINX while it
 	// starts. Otherwise a test could remove the control socket that NGINX has just made.
-	sockets gate
+	sockets Gate
 	wake    chan struct{} // tells Run that there is something to start
 
 	mu        sync.Mutex
@@ -95,8 +95,8 @@ func New(options Options) *Supervisor {
 		options:        options,
 		configurations: configurations{filepath.Join(options.Dir, "conf")},
 		control:        control,
-		applying:       newGate(),
-		sockets:        newGate(),
+		applying:       NewGate(),
+		sockets:        NewGate(),
 		wake:           make(chan struct{}, 1),
 	}
 	s.channel = &channel{
@@ -211,12 +211,14 @@ func (s *Supervisor) current() *instance {
 	return s.instance
 }
 
-// gate is a lock that can be waited for with a context.
-type gate chan struct{}
+// Gate is a lock that can be waited for with a context.
+type Gate chan struct{}
 
-func newGate() gate { return make(gate, 1) }
+// NewGate returns one that is open.
+func NewGate() Gate { return make(Gate, 1) }
 
-func (g gate) enter(ctx context.Context) error {
+// Enter takes the lock, or returns the cause of the context's end.
+func (g Gate) Enter(ctx context.Context) error {
 	select {
 	case g <- struct{}{}:
 		return nil
@@ -225,4 +227,5 @@ func (g gate) enter(ctx context.Context) error {
 	}
 }
 
-func (g gate) leave() { <-g }
+// Leave gives the lock back.
+func (g Gate) Leave() { <-g }
