@@ -3,6 +3,7 @@
 package e2e_test
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -23,6 +24,16 @@ func TestARolloutOfPodsThatLingerLosesNoRequest(t *testing.T) {
 	c.wantAll(address, c.waitReady(3))
 
 	run := load.Load{Address: address, Rate: 200, Path: "/?delay=20ms", Connections: 50, Retries: true}.Start()
+	before := map[string]bool{}
+	suite.Within(t, soon, func() error {
+		for _, one := range run.SoFar() {
+			before[one.Pod] = true
+		}
+		if len(before) == 0 {
+			return errors.New("nothing has answered")
+		}
+		return nil
+	})
 	c.patch("echo", `{"spec": {"template": {"metadata": {"annotations": {"round": "2"}}}}}`)
 	suite.WaitRollout(t, c.namespace, "echo", soon)
 	c.waitReady(3) // the old ones are gone
@@ -37,14 +48,14 @@ func TestARolloutOfPodsThatLingerLosesNoRequest(t *testing.T) {
 	if len(result.Failures()) > 0 {
 		t.Error(result)
 	}
-	pods := result.Pods()
-	for pod := range pods {
-		if !strings.HasPrefix(pod, "echo-") {
-			t.Errorf("%q answered", pod)
+	// A few connections bear the load: they need not reach all pods.
+	for n, one := range result.Records {
+		if one.Pod != "" && !strings.HasPrefix(one.Pod, "echo-") || n >= asked && before[one.Pod] {
+			t.Errorf("%q gave answer %d; the rollout was over after %d", one.Pod, n, asked)
 		}
 	}
-	if len(pods) != 6 {
-		t.Errorf("these answered, not three before and three after: %v", pods)
+	if pods := result.Pods(); len(pods) < 2 || len(pods) > 6 {
+		t.Errorf("these answered, not up to three before and up to three after: %v", pods)
 	}
 }
 
