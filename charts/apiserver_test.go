@@ -129,6 +129,8 @@ func TestHelmInstallsAllExamples(t *testing.T) {
 	makeKind(t, client, "monitoring.coreos.com", "v1", "ServiceMonitor")
 	makeKind(t, client, "monitoring.coreos.com", "v1", "PrometheusRule")
 	makeKind(t, client, "keda.sh", "v1alpha1", "ScaledObject")
+	makeKind(t, client, "cert-manager.io", "v1", "Certificate")
+	makeKind(t, client, "cert-manager.io", "v1", "Issuer")
 	for _, e := range examples(t) {
 		t.Run(e.name, func(t *testing.T) {
 			release := "sluice"
