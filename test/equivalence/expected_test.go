@@ -40,7 +40,7 @@ func expected() []string {
 	add("location %s", "denied", "redirect", "to https", "rewrite", "twin", "without backend")
 	add("server %s", "www", "of aliases in the clear")
 	add("reason %s", "ConflictingAnnotations", "DuplicateDefaultBackend", "DuplicatePath", "InvalidAnnotationValue", "InvalidHost", "InvalidPath", "MissingService",
-		"NoEndpoints", "UnsupportedAnnotation", "UnusedCanary")
+		"NoEndpoints", "UnusedCanary")
 	add("served with %s", "allowlist-source-range", "canary-by-cookie", "canary-by-header", "canary-by-header-pattern", "canary-by-header-value", "canary-weight",
 		"connection-proxy-header", "denylist-source-range", "proxy-body-size", "proxy-http-version", "rewrite-target", "server-alias", "upstream-vhost", "use-regex",
 		"whitelist-source-range", "x-forwarded-prefix")
