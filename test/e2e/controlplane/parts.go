@@ -100,7 +100,8 @@ func (p *parts) kill(name string) error {
 	pods := children(process.Pid)       // all, as it cannot start more
 	_ = process.Kill()
 	<-running.ended
-	for _, pod := range pods { // killed by the kernel, and now ours: see AdoptOrphans
+	for _, pod := range pods { // now ours, see AdoptOrphans; killed by the kernel, but for programs with file capabilities
+		_ = syscall.Kill(pod, syscall.SIGKILL)
 		_, _ = syscall.Wait4(pod, nil, 0, nil)
 	}
 	return nil
