@@ -109,7 +109,7 @@ func (j *judgement) look(p translate.Problem) {
 // others are the reasons that depend on objects of other kinds, or on Ingresses that may come later.
 var others = []translate.Reason{
 	translate.MissingService, translate.MissingPort, translate.NoEndpoints, translate.BadExternalName, translate.ExternalNameDisabled,
-	translate.MissingSecret, translate.InvalidCertificate, translate.HostNotCovered, translate.ExpiredCertificate,
+	translate.MissingSecret, translate.MissingConfigMap, translate.InvalidCertificate, translate.HostNotCovered, translate.ExpiredCertificate,
 	translate.UnusedCanary,
 }
 

@@ -31,6 +31,13 @@ var verdicts = []struct {
 }{
 	{name: "a Service that comes later", change: with("", "new.example.com", "/"), warnings: []string{missingService}},
 	{
+		name:   "a ConfigMap that comes later",
+		change: with(`nginx.ingress.kubernetes.io/custom-headers: headers`, "new.example.com", "/"),
+		warnings: []string{
+			"Ingress shop/new: " + annotation + "custom-headers]: ConfigMap shop/headers does not exist; the path answers 503", missingService,
+		},
+	},
+	{
 		name:     "misspelt",
 		change:   with(`nginx.ingress.kubernetes.io/ssl-redirct: "true"`, "new.example.com", "/"),
 		warnings: []string{"Ingress shop/new: " + annotation + "ssl-redirct]: no annotation has this name, so it has no effect; did you mean ssl-redirect?", missingService},
