@@ -16,6 +16,8 @@ var (
 				Doc("How many buffers a response may use; each has proxy-buffer-size.")
 	proxyBufferSize = SizeOf("proxy-buffer-size", 4<<10, 1<<10, maxBuffer).Global().Example("16k").
 			Doc("Size of one buffer. It also bounds the header of a response; a longer one is answered 502.")
+	grpcBufferSize = Int("grpc-buffer-size-kb", 0, 0, 1<<10).ConfigOnly().Example("64").
+			Doc("The same in kilobytes, for gRPC where no Ingress says proxy-buffer-size. 0 is proxy-buffer-size.")
 	proxyBusyBuffersSize = SizeOf("proxy-busy-buffers-size", unset, 1<<10, maxSize).Global().Example("16k").
 				Doc("How much of the buffers may be busy sending to the client. By default twice proxy-buffer-size.")
 	proxyMaxTempFileSize = SizeOf("proxy-max-temp-file-size", 1<<30, 0, maxSize).Global().Example("0").
@@ -27,7 +29,7 @@ var (
 var buffering = Feature{
 	Name: "Buffering",
 	Settings: Settings{
-		proxyBuffering, proxyBuffersNumber, proxyBufferSize, proxyBusyBuffersSize, proxyMaxTempFileSize, proxyRequestBuffering,
+		proxyBuffering, proxyBuffersNumber, proxyBufferSize, grpcBufferSize, proxyBusyBuffersSize, proxyMaxTempFileSize, proxyRequestBuffering,
 	},
 	Location: buffers,
 }
@@ -35,6 +37,9 @@ var buffering = Feature{
 func buffers(v Values, l *nginx.Location) error {
 	number, size := proxyBuffersNumber.In(v), proxyBufferSize.In(v)
 	if l.Protocol.Module() == "grpc" {
+		if kb := grpcBufferSize.In(v); kb > 0 && !proxyBufferSize.Given(v) {
+			size = Size(kb) << 10
+		}
 		l.Proxy("buffer_size", size.Arg())
 		return nil
 	}

@@ -1,10 +1,11 @@
 package annotations
 
 // features lists every feature in the order in which it acts on a location, which is also the order of
-// its directives there. Redirects and rewriting have places of their own in nginx.Location, so only
-// two things depend on the order: the protocol comes before everything that writes directives of its
+// its directives there. Redirects and rewriting have places of their own in nginx.Location, so few
+// things depend on the order: the protocol comes before everything that writes directives of its
 // module, and guards come before decoration, so that a reader of nginx.conf meets them first.
 var features = []Feature{
+	tables, // NGINX takes the sizes of tables only before the first of them
 	backendProtocol,
 	references,
 	tlsSettings,
@@ -16,6 +17,7 @@ var features = []Feature{
 	wwwRedirect,
 	serverAlias,
 	hsts,
+	blocks,
 	ipLists,
 	requestLimits,
 	limitAnswers,
@@ -42,4 +44,10 @@ var features = []Feature{
 	policy,
 	snippets, // behind all that writes directives: some of a snippet's take their places
 	ownSnippets,
+	listeners, // from here on what all hosts have in common
+	clientConnections,
+	compression,
+	ownAnswers,
+	workers,
+	names,
 }

@@ -273,6 +273,66 @@ var kindCases = []struct {
 		[]string{"off", " off\n", "a\"b", "a;b", "$realm", "a\nb", strings.Repeat("a", maxText+1)},
 	},
 	{
+		blockUserAgents,
+		map[string]string{"Bot/1.0": `~*^Bot/1\.0$`, "~Bot, ~*bot|x": "~Bot,~*bot|x", ",": "", "default": "~*^default$", `a"$b{`: `~*^a"\$b\{$`, `\a`: `~*^\\a$`},
+		[]string{"~", "~*", "a,~(", "~*(?<a>b)", "~[", "a\nb", "~a\x00", "~" + strings.Repeat("a", 4097)},
+	},
+	{
+		gzipTypes,
+		map[string]string{"text/plain  TEXT/css\ntext/plain": "text/plain text/css", "text/plain *": "*", "text/html": "text/html", "text/html a/b": "a/b"},
+		[]string{"", "text", "/a", "a/", "a/b;c", "a,b", "a/$b", "**", "a/" + strings.Repeat("a", 45)},
+	},
+	{
+		gzipDisable,
+		map[string]string{"msie6": "msie6", "a|b c": "a|b c"},
+		[]string{"(", "a\nb", "(?<a>b)", "["},
+	},
+	{
+		clientHeaderTimeout,
+		map[string]string{"1": "1", "2147483647": "2147483647"},
+		[]string{"0", "-1", "60s", "2147483648", ""},
+	},
+	{
+		largeHeaderBuffers,
+		map[string]string{"4 8k": "4 8k", " 8\n16384 ": "8 16k", "1 1024": "1 1k"},
+		[]string{"8k", "0 8k", "4 512", "4 2m", "129 8k", "4 8k 1", "a 8k", "4 8k;", ""},
+	},
+	{
+		bindAddress,
+		map[string]string{"10.0.0.2, 10.0.0.1,10.0.0.1": "10.0.0.1,10.0.0.2", "[2001:DB8::1]": "2001:db8::1", "::ffff:10.0.0.1": "10.0.0.1", "0.0.0.0": "0.0.0.0"},
+		[]string{"10.0.0.0/8", "fe80::1%eth0", "224.0.0.1", "a.example.com", "10.0.0.1:80", "10.0.0.1;", "10.0.0.1,", ""},
+	},
+	{
+		bindIPv4,
+		map[string]string{"10.0.0.1": "10.0.0.1"},
+		[]string{"::1"},
+	},
+	{
+		bindIPv6,
+		map[string]string{"::1": "::1"},
+		[]string{"10.0.0.1", "::ffff:10.0.0.1"},
+	},
+	{
+		workerProcesses,
+		map[string]string{"auto": "auto", "1": "1", "256": "256"},
+		[]string{"0", "-1", "257", "100000", "Auto", "2;", ""},
+	},
+	{
+		workerAffinity,
+		map[string]string{"auto": "auto", "auto  0101": "auto 0101", "01 10": "01 10"},
+		[]string{"", "auto auto", "auto 01 10", "012", "0", "01;10", "01 auto", strings.Repeat("1", 1025)},
+	},
+	{
+		workerShutdown,
+		map[string]string{"240s": "240s", "1m 30s": "90s"},
+		[]string{"0", "0s", "-1", "soon"},
+	},
+	{
+		defaultType,
+		map[string]string{"text/plain": "text/plain", "application/vnd.a+json": "application/vnd.a+json"},
+		[]string{"text", "text/plain; charset=utf-8", "a/b c", "a/\"", ""},
+	},
+	{
 		httpRedirectCode,
 		map[string]string{"301": "301", "302": "302", "307": "307", "308": "308"},
 		[]string{"303", "999", "30", "", "abc"},
@@ -363,6 +423,7 @@ func TestOutcomesOfBadValues(t *testing.T) {
 	}
 	want := map[string]Outcome{
 		"allowlist-source-range": Deny, "denylist-source-range": Deny, "auth-secret": Deny, "auth-url": Deny, "auth-method": Deny,
+		"block-cidrs": Deny, "block-user-agents": Deny, "block-referers": Deny,
 		"auth-response-headers": Deny, "auth-proxy-set-headers": Deny, "cors-allow-origin": Deny, "limit-burst-multiplier": Deny,
 	}
 	for _, key := range refused {

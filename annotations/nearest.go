@@ -18,7 +18,7 @@ func nearest(name string) string {
 
 // nearestKey returns the ConfigMap key that a misspelt one most likely means, or "".
 func nearestKey(key string) string {
-	return nearestOf(key, append(sortedKeys(settingsByConfigKey), slices.Collect(maps.Keys(configKeysNotYet))...))
+	return nearestOf(key, append(sortedKeys(settingsByConfigKey), slices.Concat(slices.Collect(maps.Keys(configKeysNotYet)), slices.Collect(maps.Keys(mootKeys)))...))
 }
 
 // nearestOf returns the name with the fewest edits, if that is at most a third of the letters.

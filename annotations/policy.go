@@ -54,6 +54,15 @@ var (
 			Doc("Ingresses with one of these in the value of an annotation are refused. Nothing here depends on it: values are data.")
 )
 
+var strictPaths = Bool("strict-validate-path-type", false).ConfigOnly().Example("true").
+	Doc("Has the admission webhook refuse Exact and Prefix paths with characters other than letters, digits and ._-/. Nothing here depends on it: paths are data.")
+
+// RefusesPath tells whether the administrator wants no new Exact or Prefix path of that text.
+func RefusesPath(v Values, path string) bool {
+	_, err := only(path, "._-/")
+	return strictPaths.In(v) && (err != nil || !strings.HasPrefix(path, "/"))
+}
+
 // level is the highest risk that is allowed, and whether it is said in a word that exists.
 func level(v Values) (risk, bool) {
 	at := slices.Index(riskNames, riskLevel.In(v))
@@ -75,7 +84,7 @@ func (v Values) forbids(name, text string) string {
 
 var policy = Feature{
 	Name:     "What Ingresses may say",
-	Settings: Settings{allowSnippets, riskLevel, blockedWords},
+	Settings: Settings{allowSnippets, riskLevel, blockedWords, strictPaths},
 	HTTP: func(v Values, _ *nginx.HTTP) error {
 		if _, known := level(v); !known {
 			return Mistake(riskLevel, InvalidValue, "%s is not Low, Medium, High or Critical; Low is used", printable(riskLevel.In(v)))

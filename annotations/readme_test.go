@@ -2,7 +2,9 @@ package annotations_test
 
 import (
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -74,6 +76,11 @@ func readme() string {
 		annotations.Deny:       "All paths of all Ingresses answer 503, because they would be served unguarded",
 		annotations.UseDefault: "The key is reported and has no effect",
 	})
+	b.WriteString("\n## ConfigMap keys of ingress-nginx without effect\n\nThere is nothing for them to act on. They are reported, unless they ask for what is so anyway.\n\n| ConfigMap key | Why |\n|---|---|\n")
+	moot := annotations.Moot()
+	for _, key := range slices.Sorted(maps.Keys(moot)) {
+		fmt.Fprintf(&b, "| %s | %s |\n", code(key), cell(moot[key]))
+	}
 	return b.String()
 }
 

@@ -40,6 +40,15 @@ func Missing() map[Outcome][]string { return byOutcome(notYet) }
 // MissingKeys lists the keys of ingress-nginx's ConfigMap that are known but not supported, by what they do.
 func MissingKeys() map[Outcome][]string { return byOutcome(configKeysNotYet) }
 
+// Moot says of each key of ingress-nginx's ConfigMap that has no effect here why.
+func Moot() map[string]string {
+	why := map[string]string{}
+	for key, m := range mootKeys {
+		why[key] = m.why
+	}
+	return why
+}
+
 func byOutcome(m map[string]foreign) map[Outcome][]string {
 	lists := map[Outcome][]string{}
 	for _, name := range sortedKeys(m) {

@@ -69,6 +69,8 @@ const (
 	MissingSecret Reason = "MissingSecret"
 	// InvalidCertificate is a Secret that does not hold what it is needed for.
 	InvalidCertificate Reason = "InvalidCertificate"
+	// NoEffect is a key of ingress-nginx's ConfigMap that there is nothing for to act on.
+	NoEffect Reason = "KeyWithoutEffect"
 	// Conflict is a value that contradicts another.
 	Conflict Reason = "ConflictingAnnotations"
 	// NotAllowed is an annotation that the controller's ConfigMap keeps Ingresses from having.
@@ -205,9 +207,14 @@ func Defaults(data map[string]string, lookup Lookup) (Values, []Finding) {
 		}
 		f := Finding{Key: key, Reason: InvalidValue, Message: setting.about().show(text) + " " + err.Error()}
 		if setting.about().outcome == Deny {
-			v.badGuards = append(v.badGuards, badGuard{setting.about().key, key})
 			f.Outcome = Deny
-			f.Message += "; paths without the annotation " + setting.about().key + " answer 503"
+			if setting.about().scope == PerController {
+				v.badGuards = append(v.badGuards, badGuard{"", key})
+				f.Message += "; all paths answer 503"
+			} else {
+				v.badGuards = append(v.badGuards, badGuard{setting.about().key, key})
+				f.Message += "; paths without the annotation " + setting.about().key + " answer 503"
+			}
 		} else {
 			f.Message += instead(setting, Values{})
 		}
@@ -226,6 +233,9 @@ func (v *Values) unknownKey(key, text string) []Finding {
 			return []Finding{{Key: key, Reason: Unsupported, Outcome: Deny, Message: "this key keeps requests out and is not supported yet; all paths answer 503"}}
 		}
 		return []Finding{{Key: key, Reason: Unsupported, Message: "this key is not supported yet and has no effect"}}
+	}
+	if m, is := mootKeys[key]; is {
+		return m.check(key, text)
 	}
 	if _, known := settingsByName[key]; known {
 		return []Finding{{Key: key, Reason: Unknown, Message: "this is an annotation and has no effect in the ConfigMap"}}

@@ -43,6 +43,15 @@ type HTTP struct {
 	DefaultCertificate Certificate
 	// Keepalive says which idle connections to endpoints are kept.
 	Keepalive Keepalive
+	// Directives are further ones of the http level. Guards come first in each server that an Ingress names and in the default
+	// server, before all else that it does with a request.
+	Directives, Guards Directives
+	// NamesHash is the least size of the table of server names and of its buckets; it grows with the names.
+	NamesHash struct{ Size, Bucket int }
+	Listening Listening
+	Process   Process
+	// NamesAreIPv4 leaves IPv6 out where endpoints and other services are names to resolve.
+	NamesAreIPv4 bool
 }
 
 // Header is one header of a request to a backend. An empty value removes the client's.

@@ -259,7 +259,10 @@ func meant(list []nginx.Directive) []nginx.Parsed {
 			out = append(out, said...)
 			continue
 		}
-		p := nginx.Parsed{Words: append([]string{d.Name}, values(d.Args)...)}
+		p := nginx.Parsed{Words: values(d.Args)}
+		if d.Name != "" { // it is not an entry of a map
+			p.Words = append([]string{d.Name}, p.Words...)
+		}
 		if d.Block != nil {
 			p.Block = append([]nginx.Parsed{}, meant(d.Block)...)
 		}

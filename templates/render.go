@@ -54,8 +54,8 @@ type Options struct {
 	StateDir        string // sockets, state and temporary files
 	LuaDir          string
 	Modules         []string // files of dynamic modules
+	ModulesDir      string   // where those are that not every configuration needs
 	Workers         int      // worker processes; 0 is one per CPU of the machine
-	Connections     int      // per worker
 	OpenFiles       int      // per worker
 	ShutdownTimeout time.Duration
 	AccessLog       string

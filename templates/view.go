@@ -1,7 +1,9 @@
 package templates
 
 import (
+	"cmp"
 	"maps"
+	"path"
 	"slices"
 	"strings"
 
@@ -17,7 +19,11 @@ type mainView struct {
 	Generation      string
 	Workers         nginx.Arg
 	Connections     int
+	OpenFiles       int
 	ShutdownTimeout nginx.Arg
+	ErrorLog        string
+	ErrorLevel      string
+	Modules         []string // files
 	CertificateFile nginx.Arg
 	KeyFile         nginx.Arg
 	StateFile       string
@@ -30,24 +36,30 @@ type mainView struct {
 	TLS             nginx.Directives
 	RejectsNames    bool             // whether workers do so; without Shapes NGINX does
 	Main, More      nginx.Directives // the administrator's own
-	Needs           Fragment         // of locations and shapes
+	Process, Events nginx.Directives // of the context outside of all blocks, and of events
+	Directives      nginx.Directives
+	Needs           Fragment // of locations and shapes
 	Servers         Fragment
 	Shapes          []string // names, sorted; none in compiled mode
 }
 
 func (r *renderer) mainView() mainView {
-	http := r.config.HTTP
-	size, bucket := namesHash(r.config.Servers)
+	http, process := r.config.HTTP, r.config.HTTP.Process
+	size, bucket := namesHash(r.config.Servers, http.NamesHash.Size, http.NamesHash.Bucket)
 	shapes := shapeNames(r.config.Servers)
 	workers := nginx.Verbatim("auto")
-	if r.options.Workers > 0 {
-		workers = nginx.Int(r.options.Workers)
+	if n := cmp.Or(process.Workers, r.options.Workers); n > 0 {
+		workers = nginx.Int(n)
 	}
 	return mainView{
 		Options:         r.options,
 		Workers:         workers,
 		Connections:     r.connections(),
-		ShutdownTimeout: nginx.Seconds(r.options.ShutdownTimeout),
+		OpenFiles:       r.openFiles(),
+		ShutdownTimeout: nginx.Seconds(cmp.Or(process.ShutdownTimeout, r.options.ShutdownTimeout)),
+		ErrorLog:        cmp.Or(process.ErrorLog, r.options.ErrorLog),
+		ErrorLevel:      process.ErrorLevel,
+		Modules:         r.modules(),
 		CertificateFile: nginx.Verbatim(certificateFile),
 		KeyFile:         nginx.Verbatim(keyFile),
 		StateFile:       r.options.StateDir + "/state.jsonl",
@@ -60,6 +72,9 @@ func (r *renderer) mainView() mainView {
 		TLS:             http.TLS,
 		Main:            http.Main,
 		More:            http.More,
+		Process:         process.Main,
+		Events:          process.Events,
+		Directives:      http.Directives,
 		Needs:           fragment(r.needs()),
 		Servers:         fragment(strings.Join(r.serverTexts, separator)),
 		RejectsNames:    http.RejectsUnknownNames && len(shapes) > 0,
@@ -90,14 +105,33 @@ func shapeNames(servers []*nginx.Server) []string {
 	return slices.Compact(names)
 }
 
+// modules are the files of all dynamic modules, those that not every configuration needs beside the others.
+func (r *renderer) modules() []string {
+	files := slices.Clone(r.options.Modules)
+	for _, name := range r.config.HTTP.Process.Modules {
+		files = append(files, path.Join(r.options.ModulesDir, name))
+	}
+	return files
+}
+
+// openFiles is how many files a worker may have open. NGINX cannot have more than its surroundings allow: it would keep what it
+// was started with, which may be fewer by far.
+func (r *renderer) openFiles() int {
+	return min(cmp.Or(r.config.HTTP.Process.OpenFiles, r.options.OpenFiles), r.options.OpenFiles)
+}
+
 // connections is how many a worker may have. Each upstream may hold some idle ones, which must not crowd out
 // clients.
 func (r *renderer) connections() int {
-	return min(r.options.Connections+4*len(r.config.Upstreams), max(r.options.OpenFiles, r.options.Connections))
+	wanted, files := r.config.HTTP.Process.Connections, r.openFiles()
+	if wanted == 0 {
+		wanted = files * 3 / 4
+	}
+	return min(wanted+4*len(r.config.Upstreams), max(files, wanted))
 }
 
 // namesHash sizes the hash of server names so that all hosts fit: NGINX refuses to start otherwise.
-func namesHash(servers []*nginx.Server) (size, bucket int) {
+func namesHash(servers []*nginx.Server, size, bucket int) (int, int) {
 	longest, count := 0, 0
 	for _, s := range servers {
 		longest = max(longest, len(s.Name))
@@ -106,7 +140,7 @@ func namesHash(servers []*nginx.Server) (size, bucket int) {
 			longest = max(longest, len(a.Name))
 		}
 	}
-	size, bucket = 1024, 128
+	size, bucket = max(size, 1024), max(bucket, 128)
 	for size < 8*count {
 		size *= 2
 	}
@@ -206,11 +240,7 @@ func (r *renderer) listen(isDefault bool) nginx.Directives {
 		number int
 		tls    bool
 	}{{r.options.HTTPPort, false}, {r.options.HTTPSPort, true}} {
-		addresses := []nginx.Arg{nginx.Int(port.number)}
-		if r.options.IPv6 {
-			addresses = append(addresses, nginx.Concat(nginx.Verbatim("[::]:"), nginx.Int(port.number)))
-		}
-		for _, address := range addresses {
+		for _, address := range r.config.HTTP.Listening.On(port.number, r.options.IPv6) {
 			args := []nginx.Arg{address}
 			if port.tls {
 				args = append(args, nginx.Verbatim("ssl"))

@@ -91,7 +91,7 @@ var modules = []string{"ndk_http_module.so", "ngx_http_lua_module.so", "ngx_http
 
 func (f *processFlags) options() templates.Options {
 	o := templates.Options{
-		StateDir: f.stateDir, LuaDir: f.luaDir, Workers: f.workers, Connections: 16384, OpenFiles: 65536,
+		StateDir: f.stateDir, LuaDir: f.luaDir, Workers: f.workers, ModulesDir: f.modules, OpenFiles: 65536,
 		ShutdownTimeout: f.shutdown, AccessLog: f.accessLog, ErrorLog: f.errorLog,
 		HTTPPort: f.httpPort, HTTPSPort: f.httpsPort, IPv6: !f.noIPv6,
 	}

@@ -114,8 +114,12 @@ var others = []translate.Reason{
 }
 
 // refuses tells whether a Problem refuses the change that brings it. A path that is served already is only a warning for
-// Plan, as the older one stays in force; but whoever asks for it is still there to be told, and ingress-nginx refuses it.
+// Plan, as the older one stays in force; but whoever asks for it is still there to be told, and ingress-nginx refuses it. So it
+// is with an unusual path.
 func refuses(p translate.Problem) bool {
+	if p.Reason == translate.UnusualPath {
+		return true
+	}
 	if p.Reason == translate.DuplicatePath {
 		return p.Rival != translate.Object{}
 	}

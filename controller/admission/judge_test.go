@@ -8,7 +8,9 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
 
 	"github.com/sluice-ingress/sluice/controller"
@@ -124,6 +126,9 @@ func TestVerdicts(t *testing.T) {
 					old = ing
 				}
 			}
+			lists.ConfigMaps = append(lists.ConfigMaps, &corev1.ConfigMap{
+				ObjectMeta: metav1.ObjectMeta{Namespace: "ingress", Name: "strict"}, Data: map[string]string{"strict-validate-path-type": "true"},
+			})
 			o := options(t)
 			if test.options != nil {
 				test.options(&o)

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/sluice-ingress/sluice/controller"
+	"github.com/sluice-ingress/sluice/controller/cluster"
 )
 
 // created is an Ingress that has nothing to do with any other.
@@ -65,6 +66,17 @@ var verdicts = []struct {
 	{
 		name: "in a namespace that is not watched", change: with(`nginx.ingress.kubernetes.io/server-alias: "a b"`, "new.example.com", "/"), foreign: true,
 		options: func(o *controller.Options) { o.Translate.Selection.WatchNamespace = "blog" },
+	},
+	{
+		name: "a path that is served as it stands", change: with("", "new.example.com", "/a,b"), warnings: []string{missingService},
+	},
+	{
+		name: "a path that strict-validate-path-type does not allow", change: with("", "new.example.com", "/a,b"),
+		options: func(o *controller.Options) {
+			o.Translate.ConfigMap = cluster.Name{Namespace: "ingress", Name: "strict"}
+		},
+		refusals: []string{`Ingress shop/new: spec.rules[0].http.paths[0].path: "/a,b" has characters that strict-validate-path-type does not allow`},
+		warnings: []string{missingService},
 	},
 	{
 		name:     "a path that somebody has",

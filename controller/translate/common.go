@@ -49,6 +49,7 @@ func (w *world) readConfigMap() {
 	w.defaults, findings = annotations.Defaults(data, lookup{w.snapshot, w.pairs, &w.needs})
 	http := &w.http
 	findings = append(findings, annotations.HTTP(w.defaults, http)...)
+	findings = append(findings, annotations.Reachable(&http.Listening, w.options.Settings.Own())...)
 	http.Headers, http.ErrorHeaders = annotations.BackendHeaders(), annotations.ErrorHeaders()
 	shared, more := w.sharedBody()
 	http.Shared, findings = shared, append(findings, more...)

@@ -189,6 +189,12 @@ func (t *translator) path(h *host, i *ingress, p readPath) {
 		})
 		return
 	}
+	if hasType(p.HTTPIngressPath) && annotations.RefusesPath(t.defaults, entry.text) {
+		t.problem(Problem{
+			Object: i.object(), Field: field + ".path", Severity: cluster.Warning, Reason: UnusualPath,
+			Message: fmt.Sprintf("%.80q has characters that strict-validate-path-type does not allow in new paths; it is served", entry.text),
+		})
+	}
 	if p.Backend.Service == nil {
 		t.problem(Problem{
 			Object: i.object(), Field: field + ".backend", Severity: cluster.Error, Reason: ResourceBackend,
@@ -209,6 +215,11 @@ func pathText(p *networkingv1.HTTPIngressPath) string { return cmp.Or(p.Path, "/
 
 func isExact(p *networkingv1.HTTPIngressPath) bool {
 	return p.PathType != nil && *p.PathType == networkingv1.PathTypeExact
+}
+
+// hasType tells whether the API itself says what the path matches.
+func hasType(p *networkingv1.HTTPIngressPath) bool {
+	return p.PathType != nil && *p.PathType != networkingv1.PathTypeImplementationSpecific
 }
 
 // duplicate reports that a path is served by an older Ingress, or by an earlier rule of the same.
@@ -356,7 +367,7 @@ func (t *translator) newServer(h *host, hasTLS bool) *nginx.Server {
 			defer func() { i.denied = false }() // on other hosts it may be fine
 		}
 	}
-	s.Directives = append(s.Directives, t.http.EveryServer...)
+	s.Directives = slices.Concat(t.http.Guards, s.Directives, t.http.EveryServer)
 	s.Locations = t.locations(h, s, hasTLS)
 	for _, l := range s.Locations {
 		if l.Upstream != "" {

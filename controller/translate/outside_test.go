@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/tools/txtar"
+
 	"github.com/sluice-ingress/sluice/test/golden"
 )
 
@@ -42,6 +44,35 @@ func TestAddressesThatExternalNamesMustNotHave(t *testing.T) {
 			if served == test.refused {
 				t.Errorf("%s: %s: served %v", test.what, address, served)
 			}
+		}
+	}
+}
+
+// TestBindAddressesOfOthers leaves out addresses that are none of this machine's, as NGINX would refuse all of the
+// configuration. Who does not know the machine's addresses leaves none out.
+func TestBindAddressesOfOthers(t *testing.T) {
+	const all = "10.0.0.1,127.0.0.9,192.0.2.1,::1"
+	for _, test := range []struct {
+		own         []string
+		given, want string
+		problems    int
+	}{
+		{nil, all, all, 0},
+		{[]string{"10.0.0.1", "127.0.0.1"}, all, "10.0.0.1,127.0.0.9,::1", 1},
+		{[]string{"::ffff:192.0.2.1", "fd00::1"}, "192.0.2.1,fd00::1,fd00::2", "192.0.2.1,fd00::1", 1},
+		{[]string{"10.0.0.9"}, "10.0.0.1,192.0.2.1", "", 2},
+		{[]string{"10.0.0.9"}, "0.0.0.0", "0.0.0.0", 0},
+	} {
+		c := golden.New(t, "bind-address", &txtar.Archive{Files: []txtar.File{{Name: "configmap.yaml", Data: []byte(
+			"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: controller, namespace: ingress-nginx}\ndata: {bind-address: '" + test.given + "'}\n")}}})
+		c.Options.Translate.Settings.OwnAddresses = test.own
+		plan := c.Plan(t)
+		var got []string
+		for _, a := range plan.Config.HTTP.Listening.Addresses {
+			got = append(got, a.String())
+		}
+		if strings.Join(got, ",") != test.want || len(plan.Problems) != test.problems {
+			t.Errorf("%v: %s becomes %v, want %s; Problems are %v", test.own, test.given, got, test.want, plan.Problems)
 		}
 	}
 }

@@ -57,6 +57,7 @@ const (
 	UnknownAppProtocol    Reason = "UnknownAppProtocol"
 	InvalidHost           Reason = "InvalidHost"
 	InvalidPath           Reason = "InvalidPath"
+	UnusualPath           Reason = "UnusualPath"
 	CannotBeWritten       Reason = "CannotBeWritten"
 	RefusedByNGINX        Reason = "RefusedByNGINX"
 	DuplicatePath         Reason = "DuplicatePath"

@@ -230,10 +230,12 @@ func (w *world) claimed() []*networkingv1.Ingress {
 
 // result is what the world comes to. Earlier results stay as they are.
 func (w *world) result() Result {
+	settings := w.options.Settings
+	settings.IPv4Only = w.http.NamesAreIPv4
 	r := Result{
 		Config: nginx.Config{HTTP: w.http, Servers: w.sum.serverList()},
 		State: dynamic.State{
-			Settings: w.options.Settings, Backends: w.sum.backends.share(), Certificates: w.sum.certificates.share(), Hosts: w.sum.hosts.share(),
+			Settings: settings, Backends: w.sum.backends.share(), Certificates: w.sum.certificates.share(), Hosts: w.sum.hosts.share(),
 		},
 		Good:      cluster.Fallback{Ingresses: w.sum.ingresses.share(), Secrets: w.sum.secrets.share(), ConfigMap: orEmpty(w.configMap)},
 		Kept:      w.keptVersions(),

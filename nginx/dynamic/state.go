@@ -8,6 +8,7 @@ package dynamic
 import (
 	"encoding/json"
 	"maps"
+	"net/netip"
 	"reflect"
 	"slices"
 	"sort"
@@ -33,6 +34,18 @@ type Settings struct {
 	Search       []string `json:"search,omitempty"`        // search domains of resolv.conf(5)
 	Ndots        int      `json:"ndots,omitempty"`         // option ndots of resolv.conf(5)
 	OwnAddresses []string `json:"own_addresses,omitempty"` // addresses that a resolved name must not have
+	IPv4Only     bool     `json:"ipv4_only,omitempty"`     // whether names are asked for IPv4 addresses only
+}
+
+// Own are the OwnAddresses.
+func (s Settings) Own() []netip.Addr {
+	var list []netip.Addr
+	for _, text := range s.OwnAddresses {
+		if a, err := netip.ParseAddr(text); err == nil {
+			list = append(list, a.Unmap())
+		}
+	}
+	return list
 }
 
 // Backend is where requests for one upstream go.

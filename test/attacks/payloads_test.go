@@ -63,6 +63,7 @@ func allKeys() (keys, configKeys []string) {
 	for _, list := range annotations.MissingKeys() {
 		configKeys = append(configKeys, list...)
 	}
+	configKeys = slices.AppendSeq(configKeys, maps.Keys(annotations.Moot()))
 	none := func(key string) bool { return key == "" }
 	return slices.DeleteFunc(keys, none), slices.DeleteFunc(configKeys, func(key string) bool { return key == "" || slices.Contains(byDesign, key) })
 }
@@ -124,7 +125,8 @@ func writesNothing(t *testing.T, routing controller.Routing, key string, objects
 			t.Errorf("%s: %s: %v", key, f.Name, err)
 		}
 		everyDirective(tree, func(d nginx.Parsed) {
-			if strings.Contains(d.Name()+d.Lua, "sluice_pwned") {
+			isPattern := strings.HasPrefix(d.Name(), "~") // of an entry of a map; no directive is called so
+			if strings.Contains(d.Name()+d.Lua, "sluice_pwned") && !isPattern {
 				t.Errorf("%s: %s:%d: %q %s", key, f.Name, d.Line, d.Words, d.Lua)
 			}
 		})

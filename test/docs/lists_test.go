@@ -99,6 +99,7 @@ func TestReasonsHappen(t *testing.T) {
 	for _, args := range [][]string{
 		{"-f", "mistakes.yaml", "-f", "secrets.yaml", "--configmap", "ingress/missing"},
 		{"-f", "classes.yaml"},
+		{"-f", "configmap.yaml", "--configmap", "ingress/strict"},
 		{"-f", "disabled.yaml", "--disable-catch-all", "--disable-svc-external-name"},
 	} {
 		cmd := exec.Command(program, append([]string{"render"}, args...)...)

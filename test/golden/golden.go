@@ -7,6 +7,7 @@
 //	configmap.yaml              the controller's ConfigMap
 //	options                     lines of flag=value, see Case.options
 //	want/servers/HOST           the server block of a host, without its first and last lines
+//	want/configmap              lines of nginx.conf that the ConfigMap takes away and adds
 //	want/upstreams              upstreams.conf
 //	want/state                  the dynamic state, certificates left out
 //	want/shapes                 the server that all hosts without settings of their own share, in dynamic mode
@@ -60,7 +61,8 @@ var Now = time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
 
 // Render are the options with which cases are rendered.
 var Render = templates.Options{
-	StateDir: "/run/sluice", LuaDir: "/etc/nginx/lua", Workers: 2, Connections: 1024, OpenFiles: 4096,
+	StateDir: "/run/sluice", LuaDir: "/etc/nginx/lua", Workers: 2, OpenFiles: 4096,
+	ModulesDir: "/usr/lib/nginx/modules",
 	Modules: []string{
 		"/usr/lib/nginx/modules/ndk_http_module.so", "/usr/lib/nginx/modules/ngx_http_lua_module.so",
 		"/usr/lib/nginx/modules/ngx_http_headers_more_filter_module.so",
@@ -240,6 +242,10 @@ func (c Case) section(t *testing.T, plan controller.Plan, what string) string {
 		return dedent(text)
 	case what == "shapes":
 		return c.section(t, plan, "servers/_")
+	case what == "configmap":
+		without := c
+		without.Options.Translate.ConfigMap = cluster.Name{}
+		return changed(without.Plan(t), plan)
 	case what == "upstreams":
 		text, _ := plan.Files.Get("upstreams.conf")
 		return string(text)
@@ -262,6 +268,28 @@ func dedent(text string) string {
 		}
 	}
 	return strings.Join(out, "\n") + "\n"
+}
+
+// changed are the lines of nginx.conf that only one of the plans has, each once. That the plans' generations differ goes
+// without saying.
+func changed(before, after controller.Plan) string {
+	lines := func(p controller.Plan) []string {
+		text, _ := p.Files.Get("nginx.conf")
+		return strings.Split(strings.ReplaceAll(string(text), p.Files.Generation, ""), "\n")
+	}
+	var b strings.Builder
+	only := func(mark string, list, others []string) {
+		seen := map[string]bool{}
+		for _, line := range list {
+			if !seen[line] && !slices.Contains(others, line) {
+				fmt.Fprintf(&b, "%s %s\n", mark, line)
+			}
+			seen[line] = true
+		}
+	}
+	only("-", lines(before), lines(after))
+	only("+", lines(after), lines(before))
+	return b.String()
 }
 
 func problems(plan controller.Plan) string {

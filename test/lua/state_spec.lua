@@ -178,6 +178,7 @@ spec("state: a bad document changes nothing", function()
     { removed = "x" }, { removed = { backends = "x" } }, { removed = { hosts = { 1 } } }, { removed = { hosts = { a = "b" } } },
     { settings = 1 }, { settings = { nameservers = "x" } }, { settings = { nameservers = { "10.0.0.1" } } },
     { settings = { nameservers = { "dns:53" } } }, { settings = { ndots = "5" } }, { settings = { ndots = -1 } },
+    { settings = { ipv4_only = "yes" } },
     { settings = { search = { 1 } } }, { settings = { own_addresses = { "me" } } },
   }
   local state = fresh()

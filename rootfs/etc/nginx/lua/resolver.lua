@@ -25,9 +25,10 @@ local M = {}
 function M.resolve(name, settings, ask)
   local own = address.set(settings.own_addresses or {})
   local problem = "no such name"
+  local kinds = settings.ipv4_only and { dns.A } or { dns.A, dns.AAAA }
   for _, candidate in ipairs(dns.candidates(name, settings.search or {}, settings.ndots or 1)) do
     local wire = dns.encode_name(candidate)
-    for _, kind in ipairs(wire and { dns.A, dns.AAAA } or {}) do
+    for _, kind in ipairs(wire and kinds or {}) do
       local answer = ask(wire, kind)
       if not answer then return nil, "no answer" end
       if #answer.addresses > 0 then

@@ -138,6 +138,7 @@ local function check_settings(settings)
   for _, own in ipairs(settings.own_addresses or {}) do
     if not address.parse(own) then return "settings.own_addresses holds something that is no address" end
   end
+  if settings.ipv4_only ~= nil and type(settings.ipv4_only) ~= "boolean" then return "settings.ipv4_only is bad" end
   if settings.ndots ~= nil and not is_integer(settings.ndots, 0, 15) then return "settings.ndots is bad" end
   return nil
 end
