@@ -38,7 +38,9 @@ var externalAuth = Feature{
 	Name: "Authentication by a service",
 	Settings: Settings{
 		authURL, authMethod, authSignin, authSigninParam, authResponseHeaders, authSetHeaders, authRequestRedirect, authAlwaysSetCookie, globalAuth,
+		authCacheKey, authCacheDuration, authKeepalive, authKeepaliveRequests, authKeepaliveTimeout, authKeepaliveShareVars, authSnippet, globalAuthSnippet,
 	},
+	HTTP: checkGlobalSnippet,
 	Location: func(v Values, l *nginx.Location) error {
 		if l.Server == nil {
 			return nil // each location says it itself
@@ -60,7 +62,7 @@ var externalAuth = Feature{
 
 // withoutURL reports annotations that mean nothing without auth-url.
 func withoutURL(v Values) error {
-	for _, s := range (Settings{authMethod, authSignin, authResponseHeaders, authSetHeaders, authRequestRedirect}) {
+	for _, s := range (Settings{authMethod, authSignin, authResponseHeaders, authSetHeaders, authRequestRedirect, authCacheKey, authCacheDuration, authSnippet}) {
 		if _, given := v.own[s.about().key]; given {
 			return Mistake(s, Conflict, "without auth-url it does nothing")
 		}
@@ -114,7 +116,6 @@ func inquiry(v Values, l *nginx.Location, url serviceURL) (nginx.Directives, err
 	list.Add("set", nginx.Var("inquiry_host"), url.host)
 	list.Add("set", nginx.Var("inquiry_port"), nginx.Int(url.port))
 	list.Add("set", nginx.Var("inquiry_service"), nginx.Verbatim(nginx.InquiryUpstream)) // a variable in it makes proxy_pass take the URI as it stands
-	list.Add("set", nginx.Var(escapedURI), nginx.Text(""))
 	list.Add("error_page", nginx.Int(599), nginx.Verbatim("/"))
 	list.Add("client_max_body_size", nginx.Int(0))
 	list.Add("proxy_pass", nginx.Concat(nginx.Text(url.scheme+"://"), nginx.Var("inquiry_service"), url.uri))
@@ -126,6 +127,14 @@ func inquiry(v Values, l *nginx.Location, url serviceURL) (nginx.Directives, err
 	if url.scheme == "https" {
 		list.Add("proxy_ssl_server_name", nginx.OnOff(true))
 		list.Add("proxy_ssl_name", nginx.Var("inquiry_host"))
+	}
+	remembered, err := rememberAnswers(v, url)
+	if err != nil {
+		return nil, err
+	}
+	list = slices.Concat(list, remembered, keepConnections(v))
+	if list, headers, err = withSnippet(v, list, headers); err != nil {
+		return nil, err
 	}
 	for _, h := range headers {
 		list = append(list, nginx.HTTP1.SetHeader(h))
@@ -231,7 +240,7 @@ type serviceURL struct {
 }
 
 // escapedURI is the variable that holds $request_uri with all that means something in a query escaped. Whoever asks sets it; see
-// inquire in ingress.lua.
+// adopt in inquiry.lua.
 const escapedURI = "escaped_request_uri"
 
 // inURL tells whether a variable has nothing in it that could end the request line or the header that a URL stands in.
@@ -247,7 +256,7 @@ func inHost(name string) bool {
 	return slices.Contains([]string{"host", "namespace", "ingress_name", "service_name"}, name)
 }
 
-var authURLForm = regexp.MustCompile(`^(https?)://([^/?#:]+)(?::([0-9]{1,5}))?([/?].*)?$`)
+var authURLForm = regexp.MustCompile(`^(https?)://([^/?#:]+?)(?::([0-9]{1,5}))?((?:[/?]|\$request_uri).*)?$`)
 
 func parseAuthURL(text string) (serviceURL, error) {
 	parts := authURLForm.FindStringSubmatch(text)
@@ -268,7 +277,7 @@ func parseAuthURL(text string) (serviceURL, error) {
 		return url, fmt.Errorf("has a host that %w", err)
 	}
 	uri := parts[4]
-	if !strings.HasPrefix(uri, "/") {
+	if !strings.HasPrefix(uri, "/") && !strings.HasPrefix(uri, "$") {
 		uri = "/" + uri
 	}
 	url.uri, err = expandKnown(uri, noCaptures, inURL)

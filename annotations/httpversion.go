@@ -15,3 +15,9 @@ var httpVersion = Feature{
 		return nil
 	},
 }
+
+// pushPreload is asked for nowhere: NGINX has no HTTP/2 push since 1.25.1.
+var pushPreload = Bool("http2-push-preload", false).Bad(Refuse).Example("true").
+	Doc("Taken and without effect, as in ingress-nginx: NGINX no longer pushes. Link headers of the backend reach clients, which load what they name.")
+
+var serverPush = Feature{Name: "HTTP/2 push", Settings: Settings{pushPreload}}

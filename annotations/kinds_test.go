@@ -253,6 +253,21 @@ var kindCases = []struct {
 		},
 	},
 	{
+		authCacheKey,
+		map[string]string{" $remote_user $http_authorization ": "$remote_user$http_authorization", "${cookie_a}-b": "${cookie_a}-b", "$ssl_client_s_dn": "$ssl_client_s_dn"},
+		[]string{"a", "", "$uri", "$secret", "$cookie_", "${cookie_a", "$", "$host;", "$host\"", strings.Repeat("$host", maxText)},
+	},
+	{
+		authCacheDuration,
+		map[string]string{"200 202 401 5m": "200 202 401 300s", "5m": "300s", " 200 1m ,any 30s,": "200 60s, any 30s"},
+		[]string{"", ",", "200", "200 x", "99 1m", "600 1m", "200 1m, 200 2m", "0200 1m", "+200 1m", "200 1m;", "any any 1m", "200 -1s"},
+	},
+	{
+		mirrorHost,
+		map[string]string{"a.b": "a.b", " a:8080 ": "a:8080", "$host": "$host", "x-$http_host": "x-$http_host"},
+		[]string{"", " ", "a b", "a/b", "$uri", "$http_x", "a;b", "a\nb", "$"},
+	},
+	{
 		authSignin,
 		map[string]string{"https://a/b?c=$escaped_request_uri": "https://a/b?c=$escaped_request_uri", "$scheme://$host/a": "$scheme://$host/a"},
 		[]string{"/a", "a", "javascript:a", "https://", "https://a/$uri", "https://a;b", "https://a/$http_x"},
@@ -413,7 +428,7 @@ func TestSettingsAreDescribed(t *testing.T) {
 // The outcomes of bad values are those of the column "bad" in the reference of ingress-nginx.
 func TestOutcomesOfBadValues(t *testing.T) {
 	refused := []string{
-		"auth-realm", "auth-secret-type", "auth-type",
+		"auth-realm", "auth-secret-type", "auth-snippet", "auth-type", "http2-push-preload",
 		"auth-tls-error-page", "auth-tls-match-cn", "auth-tls-pass-certificate-to-upstream", "auth-tls-secret",
 		"client-body-buffer-size", "configuration-snippet", "connection-proxy-header", "custom-http-errors", "default-backend",
 		"fastcgi-index", "fastcgi-params-configmap", "from-to-www-redirect", "limit-allowlist", "limit-connections", "limit-rpm", "limit-rps", "load-balance", "permanent-redirect",
@@ -424,7 +439,7 @@ func TestOutcomesOfBadValues(t *testing.T) {
 	want := map[string]Outcome{
 		"allowlist-source-range": Deny, "denylist-source-range": Deny, "auth-secret": Deny, "auth-url": Deny, "auth-method": Deny,
 		"block-cidrs": Deny, "block-user-agents": Deny, "block-referers": Deny,
-		"auth-response-headers": Deny, "auth-proxy-set-headers": Deny, "cors-allow-origin": Deny, "limit-burst-multiplier": Deny,
+		"auth-response-headers": Deny, "auth-cache-duration": Deny, "auth-proxy-set-headers": Deny, "cors-allow-origin": Deny, "limit-burst-multiplier": Deny,
 	}
 	for _, key := range refused {
 		want[key] = Refuse

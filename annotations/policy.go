@@ -23,7 +23,7 @@ var riskNames = []string{low: "Low", medium: "Medium", high: "High", critical: "
 func (r risk) String() string { return riskNames[r] }
 
 // risks are those of ingress-nginx 1.15.1 that are not low, aliases included. Annotations without a feature are here too.
-// configuration-snippet and server-snippet have a policy of their own.
+// configuration-snippet, server-snippet and auth-snippet have a policy of their own.
 var risks = func() map[string]risk {
 	m := map[string]risk{}
 	for level, names := range map[risk]string{
@@ -36,7 +36,7 @@ var risks = func() map[string]risk {
 			whitelist-source-range x-forwarded-prefix`,
 		high: `auth-signin auth-tls-error-page auth-tls-match-cn auth-url mirror-host mirror-target modsecurity-transaction-id
 			proxy-ssl-name server-alias upstream-hash-by`,
-		critical: "auth-snippet modsecurity-snippet stream-snippet",
+		critical: "modsecurity-snippet stream-snippet",
 	} {
 		for _, name := range strings.Fields(names) {
 			m[name] = level

@@ -40,9 +40,9 @@ func TestSnippetsDoc(t *testing.T) {
 
 func rulesDoc() string {
 	var b strings.Builder
-	b.WriteString("\n## Directives\n\n| Directive | Arguments | `configuration-snippet` | `server-snippet` | in `if` of a path |\n|---|---|---|---|---|\n")
+	b.WriteString("\n## Directives\n\n| Directive | Arguments | `configuration-snippet` | `server-snippet` | in `if` of a path | `auth-snippet` |\n|---|---|---|---|---|---|\n")
 	for _, r := range snippet.Rules {
-		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s |\n", r.Name, cell(r.Args), yes(r, snippet.InLocation), yes(r, snippet.InServer), yes(r, snippet.InIf))
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s | %s |\n", r.Name, cell(r.Args), yes(r, snippet.InLocation), yes(r, snippet.InServer), yes(r, snippet.InIf), yes(r, snippet.InInquiry))
 	}
 	b.WriteString("\nIn an `if` of a `server-snippet` only `set`, `return`, `rewrite` and `break` can stand.\n")
 	b.WriteString("\n## Variables\n\nA name that ends in `_` stands for all that begin so.\n\n")

@@ -77,7 +77,7 @@ func TestVerdictIsTheWorstOutcome(t *testing.T) {
 		want        Outcome
 	}{
 		{nil, UseDefault},
-		{[]string{"proxy-body-size=x", "nonsense=x", "mirror-target=/x"}, UseDefault},
+		{[]string{"proxy-body-size=x", "nonsense=x", "modsecurity-transaction-id=x"}, UseDefault},
 		{[]string{"denylist-source-range=x", "proxy-body-size=x"}, Deny},
 		{[]string{"denylist-source-range= "}, Deny},
 		{[]string{"denylist-source-range=x", "server-alias=~"}, Refuse},
@@ -145,7 +145,7 @@ func TestMessagesSayWhatIsUsedInstead(t *testing.T) {
 		"whitelist-sorce-range=10.0.0.1":    `no annotation has this name, so it has no effect; did you mean whitelist-source-range?`,
 		"quite-something-else=1":            `no annotation has this name, so it has no effect`,
 		"hsts=true":                         `this is a key of the controller's ConfigMap and has no effect as an annotation`,
-		"mirror-target=/x":                  `this annotation is not supported yet and has no effect`,
+		"modsecurity-transaction-id=x":                  `this annotation is not supported yet and has no effect`,
 		"enable-modsecurity=true":           `this annotation is not supported yet`,
 	} {
 		v := read(config, annotation)

@@ -173,6 +173,9 @@ func (ds Directives) Renamed(variable, other string) Directives {
 			})
 		}
 		out[i].Block = Directives(d.Block).Renamed(variable, other)
+		if d.Inquiry != nil {
+			out[i] = subrequest(d.Name, d.Inquiry.Body.Renamed(variable, other), d.Inquiry.Copies)
+		}
 	}
 	return out
 }
@@ -180,6 +183,6 @@ func (ds Directives) Renamed(variable, other string) Directives {
 // Use tells whether one of the directives refers to a variable.
 func (ds Directives) Use(variable string) bool {
 	return slices.ContainsFunc(ds, func(d Directive) bool {
-		return d.mentions(variable) || slices.ContainsFunc(d.Args, func(a Arg) bool { return a.Uses(variable) }) || Directives(d.Block).Use(variable)
+		return d.mentions(variable) || d.Inquiry != nil && d.Inquiry.Body.Use(variable) || slices.ContainsFunc(d.Args, func(a Arg) bool { return a.Uses(variable) }) || Directives(d.Block).Use(variable)
 	})
 }

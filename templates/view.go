@@ -35,6 +35,7 @@ type mainView struct {
 	Shared          nginx.Directives
 	TLS             nginx.Directives
 	RejectsNames    bool             // whether workers do so; without Shapes NGINX does
+	CachesAnswers   bool             // of services that are asked whether requests may pass
 	Main, More      nginx.Directives // the administrator's own
 	Process, Events nginx.Directives // of the context outside of all blocks, and of events
 	Directives      nginx.Directives
@@ -70,6 +71,7 @@ func (r *renderer) mainView() mainView {
 		Headers:         append(setHeaders(nginx.HTTP1, http.Headers), setHeaders(nginx.GRPC, http.Headers)...),
 		Shared:          http.Shared,
 		TLS:             http.TLS,
+		CachesAnswers:   r.config.RemembersAnswers(),
 		Main:            http.Main,
 		More:            http.More,
 		Process:         process.Main,
@@ -197,7 +199,7 @@ func (r *renderer) serverView(s *nginx.Server) serverView {
 		Errors: r.config.HTTP.Shared.HandsErrorsTo(nginx.ErrorLocation) || s.HandsErrorsTo(nginx.ErrorLocation),
 	}
 	for _, inquiry := range s.Inquiries() {
-		v.Inquiries = append(v.Inquiries, inquiryView{nginx.Verbatim(inquiry.Name), inquiry.Body})
+		v.Inquiries = append(v.Inquiries, inquiryView{nginx.Verbatim(inquiry.Name), inquiry.Body, inquiry.Copies})
 	}
 	if s.AppRoot != nil {
 		target := s.AppRootTarget()
@@ -216,10 +218,11 @@ func (r *renderer) serverView(s *nginx.Server) serverView {
 	return v
 }
 
-// inquiryView is a location that asks a service about requests.
+// inquiryView is a location that asks a service about requests, or copies them to one.
 type inquiryView struct {
-	Name nginx.Arg
-	Body nginx.Directives
+	Name   nginx.Arg
+	Body   nginx.Directives
+	Copies bool
 }
 
 // captures empties the variables that stand for groups of patterns, as far as shapes use them.

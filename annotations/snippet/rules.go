@@ -27,7 +27,7 @@ const (
 // Rules lists all of them, in the order of the reference.
 var Rules = []Rule{
 	{Name: "if", Args: "`($variable)`, or `($variable OPERATOR text)` with `=`, `!=`, `~`, `~*`, `!~` or `!~*`; no files, and no `if` within another", In: notInIf, early: true, repeats: true},
-	{Name: "set", Args: "`$name` text: the variable is the snippet's own", In: anywhere | inServerIf, early: true, repeats: true, read: readSet},
+	{Name: "set", Args: "`$name` text: the variable is the snippet's own", In: anywhere | inServerIf | InInquiry, early: true, repeats: true, read: readSet},
 	{Name: "return", Args: "code from 200 to 599, text or URL; or a URL", In: anywhere | inServerIf, early: true, read: readReturn},
 	{Name: "rewrite", Args: "expression, path or URL, `last`, `break`, `redirect` or `permanent`", In: anywhere | inServerIf, early: true, repeats: true},
 	{Name: "break", Args: "nothing", In: anywhere | inServerIf, early: true, repeats: true, read: none},
@@ -39,7 +39,7 @@ var Rules = []Rule{
 	{Name: "proxy_pass_header", Args: "name", In: notInIf, repeats: true, read: headerName},
 	{Name: "proxy_ignore_headers", Args: "names of headers that NGINX acts upon", In: notInIf, read: words(
 		"X-Accel-Redirect", "X-Accel-Expires", "X-Accel-Limit-Rate", "X-Accel-Buffering", "X-Accel-Charset", "Expires", "Cache-Control", "Set-Cookie", "Vary")},
-	{Name: "proxy_set_header", Args: "name, text; replaces that of the controller", In: pathsOnly, repeats: true, read: readProxySetHeader},
+	{Name: "proxy_set_header", Args: "name, text; replaces that of the controller", In: pathsOnly | InInquiry, repeats: true, read: readProxySetHeader},
 	{Name: "more_set_input_headers", Args: "`'Name: text'` …, `-t` types, `-r`", In: InLocation | InIf, repeats: true, read: headersMore("tr", frameOfRequests, true)},
 	{Name: "more_clear_input_headers", Args: "names, `-t` types", In: InLocation | InIf, repeats: true, read: headersMore("t", frameOfRequests, false)},
 
@@ -52,9 +52,9 @@ var Rules = []Rule{
 	{Name: "proxy_cookie_domain", Args: "`off`, or domain and text", In: notInIf, read: replacement},
 	{Name: "proxy_cookie_path", Args: "`off`, or path and text", In: notInIf, read: replacement},
 
-	{Name: "proxy_connect_timeout", Args: duration, In: pathsOnly, read: times(1)},
-	{Name: "proxy_send_timeout", Args: duration, In: pathsOnly, read: times(1)},
-	{Name: "proxy_read_timeout", Args: duration, In: pathsOnly, read: times(1)},
+	{Name: "proxy_connect_timeout", Args: duration, In: pathsOnly | InInquiry, read: times(1)},
+	{Name: "proxy_send_timeout", Args: duration, In: pathsOnly | InInquiry, read: times(1)},
+	{Name: "proxy_read_timeout", Args: duration, In: pathsOnly | InInquiry, read: times(1)},
 	{Name: "proxy_buffering", Args: onOrOff, In: pathsOnly, read: onOff},
 	{Name: "proxy_request_buffering", Args: onOrOff, In: pathsOnly, read: onOff},
 	{Name: "proxy_limit_rate", Args: size, In: notInIf, read: sizes},

@@ -22,6 +22,8 @@ const (
 	InServer
 	// InIf is an if block of a configuration-snippet. Those of server-snippets take only what acts early.
 	InIf
+	// InInquiry is an auth-snippet: the question whether a request may pass.
+	InInquiry
 )
 
 // Bounds of a snippet. Users' own have a few dozen lines.
@@ -34,7 +36,7 @@ const (
 type Snippet struct {
 	Early   nginx.Directives // conditions, variables, rewrites and answers, in their order
 	Body    nginx.Directives // all else
-	Headers []nginx.Header   // of requests to backends
+	Headers []nginx.Header   // of requests to backends, or of the question
 	MaxBody *int64           // bytes, 0 for any; nil if the text says nothing of it. It is in Body too
 }
 
@@ -147,7 +149,7 @@ func (r *reader) block(list []nginx.Parsed, in Place) nginx.Directives {
 const inServerIf Place = 1 << 7
 
 var placeNames = map[Place]string{
-	InLocation: "configuration-snippet", InServer: "server-snippet", InIf: "an if block", inServerIf: "an if block of server-snippet",
+	InLocation: "configuration-snippet", InServer: "server-snippet", InIf: "an if block", InInquiry: "auth-snippet", inServerIf: "an if block of server-snippet",
 }
 
 func (r *reader) directive(rule *Rule, p nginx.Parsed, in Place) (nginx.Directives, error) {

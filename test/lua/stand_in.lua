@@ -74,7 +74,7 @@ end
 
 local OURS = {
   "address", "affinity", "alternatives", "balancer", "balancer.ewma", "balancer.rendezvous", "balancer.round_robin", "certificate",
-  "control", "dictionary", "dns", "grpc", "ingress",
+  "control", "dictionary", "dns", "grpc", "ingress", "inquiry", "mirror",
   "resolver", "router", "routes", "state", "update", "update.routes",
 }
 

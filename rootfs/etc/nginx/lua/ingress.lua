@@ -6,7 +6,6 @@
 local ffi = require("ffi")
 require("resty.core")
 local nginx = require("ngx.balancer")
-local address = require("address")
 local affinity = require("affinity")
 local alternatives = require("alternatives")
 local balancer = require("balancer")
@@ -15,6 +14,8 @@ local rendezvous = require("balancer.rendezvous")
 local certificate = require("certificate")
 local control = require("control")
 local grpc = require("grpc")
+local inquiry = require("inquiry")
+local mirror = require("mirror")
 local resolver = require("resolver")
 local router = require("router")
 local routes = require("routes")
@@ -436,41 +437,8 @@ function M.balance()
   end
 end
 
--- inquire finds whom to ask whether a request may pass: $inquiry_host, a name or an address. Without anybody to ask nobody passes.
-function M.inquire()
-  local uri = var.request_uri
-  var.args = uri:match("%?(.*)$") or "" -- a subrequest has none of its own
-  var.escaped_request_uri = ngx.escape_uri(uri)
-  local host = var.inquiry_host
-  local literal, addresses = address.parse(host), nil
-  if literal then
-    local own = address.set(state.settings().own_addresses or {})
-    if not address.refused(literal, own) then addresses = { literal } end
-  else
-    resolver.ensure(host, state.settings)
-    local record = resolver.lookup(host)
-    addresses = record and record.addresses
-  end
-  if not addresses then
-    log(ngx.ERR, "nobody to ask whether a request may pass: ", ngx.escape_uri(host), " has no address that is allowed")
-    return exit(ngx.HTTP_INTERNAL_SERVER_ERROR)
-  end
-  ngx.ctx.inquiry = { addresses = addresses, at = random(#addresses), port = tonumber(var.inquiry_port) }
-end
-
--- balance_inquiry chooses the peer for one try of that.
-function M.balance_inquiry()
-  local inquiry = ngx.ctx.inquiry
-  if not inquiry then return exit(BUSY) end
-  local count = #inquiry.addresses
-  if count > 1 and not get_last_failure() then set_more_tries(count - 1) end
-  inquiry.at = inquiry.at % count + 1
-  local ok, problem = set_current_peer(address.for_nginx(inquiry.addresses[inquiry.at]), inquiry.port)
-  if not ok then
-    log(ngx.ERR, "cannot ask whether a request may pass: ", problem)
-    return exit(BUSY)
-  end
-end
+-- adopt makes a subrequest know what its client asked for. inquire, balance_inquiry and mirror end it.
+M.adopt, M.inquire, M.balance_inquiry, M.mirror = inquiry.adopt, inquiry.ask, inquiry.balance, mirror.copy
 
 -- log notes how long the last try of a request took, where that decides on others.
 function M.log()
