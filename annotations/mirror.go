@@ -44,7 +44,11 @@ var mirroring = Feature{
 				return err // the same
 			}
 		}
-		l.Body.Add("mirror_request_body", nginx.OnOff(mirrorRequestBody.In(v) == onValue))
+		withBody := mirrorRequestBody.In(v) == onValue
+		l.Body.Add("mirror_request_body", nginx.OnOff(withBody))
+		if withBody {
+			l.Body.Add("client_body_in_file_only", nginx.Verbatim("clean")) // files of other bodies have no name, and workers could not open them
+		}
 		l.Body = append(l.Body, nginx.Mirror(copyTo(url, name, secretHeaders(v))))
 		return nil
 	},

@@ -159,6 +159,10 @@ function M.fresh(options)
       return true
     end,
     set_more_tries = function(count) ngx.tries = count end,
+    enable_keepalive = function(idle, uses)
+      ngx.kept = { idle, uses }
+      return true
+    end,
   }
   package.loaded["ngx.ssl"] = options.ssl or {}
   return ngx

@@ -85,16 +85,11 @@ local function open(copy, socket)
   return socket:sslhandshake(false, not address.parse(copy.host) and copy.host or nil, false)
 end
 
--- write sends a copy; its body is a text, a file or nil.
+-- write sends a copy; its body is a file or nil.
 local function write(copy, socket)
   local ok, problem = socket:send(copy.head)
-  local body = copy.body
-  if type(body) == "string" then
-    if ok then ok, problem = socket:send(body) end
-    return ok, problem
-  end
-  while ok and body do
-    local piece = body:read(PIECE)
+  while ok and copy.body do
+    local piece = copy.body:read(PIECE)
     if not piece then break end
     ok, problem = socket:send(piece)
   end
@@ -115,15 +110,13 @@ end
 local function run(_, copy)
   local done, ok, problem = pcall(deliver, copy)
   if not done then ok, problem = false, ok end
-  if io.type(copy.body) == "file" then copy.body:close() end
+  if copy.body then copy.body:close() end
   under_way = under_way - 1
   if not ok then complain(ngx.escape_uri(copy.host), ": ", problem or "the service does not take it") end
 end
 
--- body gives the request's body, a text or an open file, and its length; nil if it has none.
+-- body gives the request's body, an open file, and its length; nil if it has none or shall not be copied.
 local function body()
-  local text = ngx.req.get_body_data()
-  if text then return text, #text end
   local path = ngx.req.get_body_file()
   local file = path and io.open(path, "rb") -- it can be read when NGINX has removed it
   if not file then return nil end
@@ -159,7 +152,7 @@ function M.copy()
   if ok then
     under_way = under_way + 1
   else
-    if io.type(copy.body) == "file" then copy.body:close() end
+    if copy.body then copy.body:close() end
     complain(problem)
   end
   return ngx.exit(ngx.HTTP_NO_CONTENT)
