@@ -10,7 +10,7 @@ var (
 	mirrorTarget = New("mirror-target", authURLKind, "").Example("https://shadow.example.com$request_uri").
 			Doc("Where a copy of each request that is passed on goes. Nobody waits for it or reads the answer; what keeps it from being sent is in the log. Its name is resolved by the workers; it must not lead to this machine or a cloud's metadata.")
 	mirrorRequestBody = Enum("mirror-request-body", onValue, false, onValue, "off").Example("off").
-				Doc("Whether copies have the body. The request is then read to its end before it is passed on.")
+				Doc("Whether copies have the body. The request is then read to its end, into a file, before it is passed on.")
 	mirrorHost = New("mirror-host", mirrorHostKind, "").Example("shadow.example.com").
 			Doc("Host header of copies, the host of mirror-target if left out.")
 )

@@ -26,7 +26,7 @@ var allowSnippets = New("allow-snippet-annotations", Kind[string]{
 	Print: keep,
 	Edges: []string{"true", "false", parsed},
 }, "false").ConfigOnly().Example(parsed).
-	Doc("Whether Ingresses may have configuration-snippet and server-snippet. parsed takes the directives and variables of docs/snippets.md; true, together with annotations-risk-level Critical, takes any text, as ingress-nginx does.")
+	Doc("Whether Ingresses may have configuration-snippet, server-snippet and auth-snippet. parsed takes the directives and variables of docs/snippets.md; true, together with annotations-risk-level Critical, takes any text, as ingress-nginx does.")
 
 var (
 	configurationSnippet = snippetOf("configuration-snippet", snippet.InLocation).Example(`more_set_headers "X-Frame-Options: DENY";`).

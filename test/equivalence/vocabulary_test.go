@@ -129,6 +129,8 @@ var traits = [][]choice{
 	{{"proxy-buffering", []string{"on"}}, {"proxy-buffer-size", []string{"8k", "16k"}}},
 	{{"proxy-read-timeout", []string{"30", "31"}}, {"proxy-next-upstream", []string{"off", "http_503"}}},
 	{{"auth-url", []string{"http://auth.org"}}},
+	{{"auth-url", []string{"http://127.0.0.1:1/$request_uri"}}, {"auth-cache-key", []string{"$server_name$cookie_a", "all"}}, {"auth-cache-duration", []string{"200 1m", "lots"}}, {"auth-keepalive", []string{"1"}}},
+	{{"mirror-target", []string{"http://127.0.0.1:1$request_uri", "nowhere"}}, {"mirror-request-body", []string{"off", "on"}}},
 	{{"limit-rps", []string{"1000000", "0", "many"}}, {"limit-burst-multiplier", []string{"2", "0"}}},
 	// One that is taken would part hosts into blocks, and NGINX tries the expressions of one block before those of another:
 	// see docs/snippets.md.
