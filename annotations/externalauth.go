@@ -62,7 +62,7 @@ var externalAuth = Feature{
 
 // withoutURL reports annotations that mean nothing without auth-url.
 func withoutURL(v Values) error {
-	for _, s := range (Settings{authMethod, authSignin, authResponseHeaders, authSetHeaders, authRequestRedirect, authCacheKey, authCacheDuration, authSnippet}) {
+	for _, s := range (Settings{authMethod, authSignin, authResponseHeaders, authSetHeaders, authRequestRedirect, authCacheKey, authCacheDuration, authKeepalive, authSnippet}) {
 		if _, given := v.own[s.about().key]; given {
 			return Mistake(s, Conflict, "without auth-url it does nothing")
 		}
