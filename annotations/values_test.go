@@ -145,7 +145,7 @@ func TestMessagesSayWhatIsUsedInstead(t *testing.T) {
 		"whitelist-sorce-range=10.0.0.1":    `no annotation has this name, so it has no effect; did you mean whitelist-source-range?`,
 		"quite-something-else=1":            `no annotation has this name, so it has no effect`,
 		"hsts=true":                         `this is a key of the controller's ConfigMap and has no effect as an annotation`,
-		"modsecurity-transaction-id=x":                  `this annotation is not supported yet and has no effect`,
+		"modsecurity-transaction-id=x":      `this annotation is not supported yet and has no effect`,
 		"enable-modsecurity=true":           `this annotation is not supported yet`,
 	} {
 		v := read(config, annotation)
