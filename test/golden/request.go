@@ -18,6 +18,7 @@ import (
 //	                                    "> from ADDRESS" the client's address; "> times N" send it N times;
 //	                                    "> certificate NAME" a client certificate, as in good/alice, see pki.go;
 //	                                    "> http 2" over HTTP/2;
+//	                                    "> proxy-protocol TEXT" the text first, as in "PROXY TCP4 192.0.2.7 192.0.2.1 4711 443";
 //	                                    "> cipher NAME" TLS 1.2 with no other cipher, as OpenSSL calls it;
 //	                                    "> sni NAME" another server name than the URL's host, "> sni none" none
 //	< 200                               status, or "< handshake refused"
@@ -34,6 +35,7 @@ type Request struct {
 	Header http.Header
 	Body   string
 	From   string
+	Proxy  string // header of the PROXY protocol, without its line end; "" for none
 	Times  int
 	SNI    *string // instead of the URL's host
 	Cipher uint16  // the only one that the client has, over TLS 1.2; 0 for any
@@ -133,6 +135,8 @@ func (r *Request) readSent(name, value string, isHeader bool) error {
 		r.Body = strings.Repeat("x", n)
 	case name == "from":
 		r.From = value
+	case name == "proxy-protocol":
+		r.Proxy = value
 	case name == "times":
 		r.Times, err = strconv.Atoi(value)
 	case name == "certificate":

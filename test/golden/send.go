@@ -112,7 +112,7 @@ func (r Request) dial(ctx context.Context, to Target, protocol string) (net.Conn
 		dialer.LocalAddr = &net.TCPAddr{IP: net.ParseIP(r.From)}
 	}
 	if r.URL.Scheme == "http" {
-		return dialer.DialContext(ctx, "tcp", to.HTTP)
+		return r.connect(ctx, dialer, to.HTTP)
 	}
 	host, _, _ := strings.Cut(r.URL.Host, ":")
 	if r.SNI != nil {
@@ -129,8 +129,29 @@ func (r Request) dial(ctx context.Context, to Target, protocol string) (net.Conn
 		// The server's list of authorities is of no interest: strangers show what they have, too.
 		config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &pair, nil }
 	}
-	t := tls.Dialer{NetDialer: dialer, Config: config}
-	return t.DialContext(ctx, "tcp", to.HTTPS)
+	conn, err := r.connect(ctx, dialer, to.HTTPS)
+	if err != nil {
+		return nil, err
+	}
+	secure := tls.Client(conn, config)
+	if err := secure.HandshakeContext(ctx); err != nil {
+		_ = conn.Close()
+		return nil, err
+	}
+	return secure, nil
+}
+
+// connect opens a connection, and says first for whom.
+func (r Request) connect(ctx context.Context, dialer *net.Dialer, address string) (net.Conn, error) {
+	conn, err := dialer.DialContext(ctx, "tcp", address)
+	if err != nil || r.Proxy == "" {
+		return conn, err
+	}
+	if _, err := io.WriteString(conn, r.Proxy+"\r\n"); err != nil {
+		_ = conn.Close()
+		return nil, err
+	}
+	return conn, nil
 }
 
 func (r Request) sendHTTP2(ctx context.Context, to Target) (answer, error) {
