@@ -51,7 +51,10 @@ var externalAuth = Feature{
 			}
 			v.own = nil // what it says of the question counts with an own auth-url only
 		} else {
-			v.global = map[string]any{crossNamespace.key: crossNamespace.In(v), noAuthLocations.key: noAuthLocations.In(v)}
+			v.global = map[string]any{
+				crossNamespace.key: crossNamespace.In(v), noAuthLocations.key: noAuthLocations.In(v),
+				underscoresInHeaders.key: underscoresInHeaders.In(v), ignoreInvalidHeaders.key: ignoreInvalidHeaders.In(v),
+			}
 		}
 		if needsNoAuth(v, l.Identity.Path) {
 			return nil
@@ -88,11 +91,13 @@ func askService(v Values, l *nginx.Location) error {
 		return err
 	}
 	l.Body = append(l.Body, nginx.Ask(question))
+	var told []nginx.Header
 	for n, name := range authResponseHeaders.In(v) {
 		variable := "auth_header_" + strconv.Itoa(n+1)
 		l.Body.Add("auth_request_set", nginx.Var(variable), upstreamHeader(name))
-		l.SetHeader(name, nginx.Var(variable))
+		told = append(told, nginx.Header{Name: name, Value: nginx.Var(variable)})
 	}
+	l.Headers = append(l.Headers, withoutLookalikes(v, told)...)
 	l.Body.Add("auth_request_set", nginx.Var("auth_cookie"), nginx.Var("upstream_http_set_cookie"))
 	cookie := []nginx.Arg{nginx.Verbatim("Set-Cookie"), nginx.Var("auth_cookie")}
 	if authAlwaysSetCookie.In(v) {
@@ -162,6 +167,9 @@ func inquiryHeaders(v Values, l *nginx.Location, url serviceURL) ([]nginx.Header
 	for _, name := range []string{"Proto", "Host", "Port", "Scheme", "Method", "Uri", "Prefix"} {
 		headers = append(headers, nginx.Header{Name: "X-Forwarded-" + name, Value: none})
 	}
+	for _, name := range []string{"For", "Host"} {
+		headers = append(headers, nginx.Header{Name: "X-Original-Forwarded-" + name, Value: none})
+	}
 	uri, scheme := none, none
 	if authMethod.In(v) != "" {
 		uri, scheme = nginx.Var("request_uri"), nginx.Var("scheme")
@@ -171,7 +179,7 @@ func inquiryHeaders(v Values, l *nginx.Location, url serviceURL) ([]nginx.Header
 		headers = nginx.MergeHeaders(headers, l.Server.ClientAuth.Headers)
 	}
 	further, err := furtherHeaders(v)
-	return nginx.MergeHeaders(headers, further), err
+	return nginx.MergeHeaders(headers, withoutLookalikes(v, further)), err
 }
 
 // furtherHeaders are those of the ConfigMap.

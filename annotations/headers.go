@@ -7,25 +7,61 @@ import (
 	"github.com/sluice-ingress/sluice/nginx"
 )
 
-// BackendHeaders are the headers that every backend gets, in ingress-nginx's order. A client's header of
-// the same name is replaced; an empty value removes it. The variables are defined in templates/http.tmpl.
-func BackendHeaders() []nginx.Header {
+var (
+	addOriginalURI = Bool("proxy-add-original-uri-header", false).ConfigOnly().Example("true").
+			Doc("Tells backends the URI that the client asked for, before any rewrite, by X-Original-URI.")
+	proxySetHeaders = New("proxy-set-headers", configMapKind, ObjectName{}).ConfigOnly().Example("ingress-nginx/request-headers").
+			Doc("ConfigMap, as namespace/name, whose entries are headers of all requests to backends. Values may use variables.")
+)
+
+var backendHeaders = Feature{
+	Name:     "Headers of requests to backends",
+	Settings: Settings{addOriginalURI, proxySetHeaders},
+	HTTP: func(v Values, h *nginx.HTTP) error {
+		further, err := headersOf(v, proxySetHeaders)
+		h.Headers = nginx.MergeHeaders(usualHeaders(v), withoutLookalikes(v, further))
+		h.ErrorHeaders = errorHeaders()
+		return err
+	},
+}
+
+// usualHeaders are the headers that every backend gets, in ingress-nginx's order. A client's header of the same name is replaced; an
+// empty value removes it.
+func usualHeaders(v Values) []nginx.Header {
+	address, uri, prefix := nginx.Var("remote_addr"), nginx.Text(""), nginx.Text("")
+	if useForwardedHeaders.In(v) {
+		prefix = nginx.Var("forwarded_prefix")
+		if fullForwardedFor.In(v) {
+			address = nginx.Var("full_x_forwarded_for")
+		}
+	}
+	if addOriginalURI.In(v) {
+		uri = nginx.Var("request_uri")
+	}
 	return slices.Concat([]nginx.Header{{Name: "Host", Value: nginx.Var("best_http_host")}}, withoutCertificate(), []nginx.Header{
 		{Name: "Upgrade", Value: nginx.Var("http_upgrade")},
 		{Name: "Connection", Value: nginx.Var("connection_upgrade")},
 		{Name: "X-Request-ID", Value: nginx.Var("req_id")},
 		{Name: "X-Real-IP", Value: nginx.Var("remote_addr")},
-		{Name: "X-Forwarded-For", Value: nginx.Var("remote_addr")},
+		{Name: "X-Forwarded-For", Value: address},
 		{Name: "X-Forwarded-Host", Value: nginx.Var("best_http_host")},
 		{Name: "X-Forwarded-Port", Value: nginx.Var("pass_port")},
 		{Name: "X-Forwarded-Proto", Value: nginx.Var("pass_access_scheme")},
 		{Name: "X-Forwarded-Scheme", Value: nginx.Var("pass_access_scheme")},
 		{Name: "X-Scheme", Value: nginx.Var("pass_access_scheme")},
-		{Name: "X-Original-Forwarded-For", Value: nginx.Var("http_x_forwarded_for")},
-		{Name: "X-Original-Forwarded-Host", Value: nginx.Var("http_x_forwarded_host")},
+		{Name: "X-Forwarded-Prefix", Value: prefix},
+		{Name: "X-Original-URI", Value: uri},
+		{Name: "X-Original-Forwarded-For", Value: sentHeader(forwardedForHeader.In(v))},
+		{Name: "X-Original-Forwarded-Host", Value: sentHeader(forwardedHostHeader.In(v))},
 		{Name: "Proxy", Value: nginx.Text("")},
 	})
 }
+
+// sentHeader is the header of that name as the client has sent it.
+func sentHeader(name string) nginx.Arg { return nginx.Var("http_" + variablePart(name)) }
+
+// variablePart is the name of a header as NGINX's variables have it.
+func variablePart(name string) string { return strings.ToLower(strings.ReplaceAll(name, "-", "_")) }
 
 // withoutCertificate removes what only a host with client certificates may say.
 func withoutCertificate() []nginx.Header {
@@ -38,13 +74,13 @@ func withoutCertificate() []nginx.Header {
 
 // upstreamHeader is the header of that name as the backend, or whoever else is asked, has it in its answer.
 func upstreamHeader(name string) nginx.Arg {
-	return nginx.Var("upstream_http_" + strings.ToLower(strings.ReplaceAll(name, "-", "_")))
+	return nginx.Var("upstream_http_" + variablePart(name))
 }
 
-// ErrorHeaders are the headers that a service gets which answers in place of an error, as ingress-nginx has them: they say what
-// happened and where. What else a client says of its address or scheme does not get through.
-func ErrorHeaders() []nginx.Header {
-	list := []nginx.Header{
+// errorHeaders are the headers that a service gets which answers in place of an error, as ingress-nginx has them: they say what
+// happened and where. What else a client says of itself and its request does not get through.
+func errorHeaders() []nginx.Header {
+	list := append(withoutCertificate(), []nginx.Header{
 		{Name: "X-Code", Value: nginx.Var("error_code")},
 		{Name: "X-Format", Value: nginx.Var("http_accept")},
 		{Name: "X-Original-URI", Value: nginx.Var("request_uri")},
@@ -55,9 +91,10 @@ func ErrorHeaders() []nginx.Header {
 		{Name: "X-Request-ID", Value: nginx.Var("req_id")},
 		{Name: "X-Forwarded-For", Value: nginx.Var("remote_addr")},
 		{Name: "Host", Value: nginx.Var("best_http_host")},
-	}
+	}...)
 	for _, name := range []string{
-		"Connection", "Upgrade", "X-Real-IP", "X-Forwarded-Host", "X-Forwarded-Port", "X-Forwarded-Proto", "X-Forwarded-Scheme", "X-Scheme", "Proxy",
+		"Connection", "Upgrade", "X-Real-IP", "X-Forwarded-Host", "X-Forwarded-Port", "X-Forwarded-Proto", "X-Forwarded-Scheme", "X-Scheme",
+		"X-Forwarded-Prefix", "X-Original-Forwarded-For", "X-Original-Forwarded-Host", "Proxy",
 	} {
 		list = append(list, nginx.Header{Name: name})
 	}

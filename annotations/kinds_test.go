@@ -348,6 +348,36 @@ var kindCases = []struct {
 		[]string{"text", "text/plain; charset=utf-8", "a/b c", "a/\"", ""},
 	},
 	{
+		forwardedForHeader,
+		map[string]string{"CF-Connecting-IP": "CF-Connecting-IP", "X-Real-IP": "X-Real-IP"},
+		[]string{"proxy_protocol", "X_A", "a b", "", "a;b", "$a", "Connection", strings.Repeat("a", 101)},
+	},
+	{
+		realIPFrom,
+		map[string]string{"10.0.0.1, ::/0,localhost": "10.0.0.1,::/0,localhost", ",": ""},
+		nil,
+	},
+	{
+		addHeaders,
+		map[string]string{"a/b": "a/b", "a-b/c.d": "a-b/c.d"},
+		[]string{"a", "/a", "a/", "a/b/c", "a b/c", "a/$b", ""},
+	},
+	{
+		cookieDomainRewrite,
+		map[string]string{"off": "off", " off ": "off", "localhost  example.org": "localhost example.org", ".a b:8": ".a b:8", `~a.b c`: `~a.b c`},
+		[]string{"", " ", "on", "a", "a b c", "a b;", "a $host", `a "b`, "a ü", "a off, b", "a\nb", "a\tb", "a b\n"},
+	},
+	{
+		cookiePathRewrite,
+		map[string]string{"off": "off", "/one/ /": "/one/ /", "~/a.? /b?c=d&e,": "~/a.? /b?c=d&e,"},
+		[]string{"/", "/a", "~? /", "/a /b;", "/a /$1", "~*? /", "/ / /"},
+	},
+	{
+		proxyRedirectFrom,
+		map[string]string{"off": "off", "default": "default", " http://a/ ": "http://a/", "~/a.b": "~/a.b", "/": "/"},
+		[]string{"", " ", "a b", "$scheme://a", "~?", "a;b", "a\"b"},
+	},
+	{
 		httpRedirectCode,
 		map[string]string{"301": "301", "302": "302", "307": "307", "308": "308"},
 		[]string{"303", "999", "30", "", "abc"},

@@ -35,9 +35,7 @@ var notYet = collect([]group{
 		"enable-opentelemetry", "enable-owasp-core-rules", "ssl-passthrough",
 	}},
 	{foreign{outcome: UseDefault}, []string{
-		"modsecurity-transaction-id",
-		"opentelemetry-operation-name", "opentelemetry-trust-incoming-span", "proxy-cookie-domain", "proxy-cookie-path",
-		"proxy-redirect-from", "proxy-redirect-to",
+		"modsecurity-transaction-id", "opentelemetry-operation-name", "opentelemetry-trust-incoming-span",
 	}},
 })
 
@@ -61,24 +59,14 @@ func collect(groups []group) map[string]foreign {
 var configKeysNotYet = collect([]group{
 	{foreign{Deny, isOff}, []string{"enable-modsecurity"}},
 	{foreign{outcome: UseDefault}, []string{
-		"access-log-params", "access-log-path", "add-headers", "allow-backend-server-header",
-		"compute-full-forwarded-for", "disable-access-log", "disable-http-access-log", "disable-stream-access-log",
+		"access-log-params", "access-log-path", "disable-access-log", "disable-http-access-log", "disable-stream-access-log",
 		"enable-access-log-for-default-backend", "enable-auth-access-log", "enable-ocsp", "enable-opentelemetry",
-		"enable-owasp-modsecurity-crs", "enable-real-ip", "enable-syslog", "enable-underscores-in-headers", "forwarded-for-header",
-		"forwarded-for-proxy-protocol-header", "forwarded-host-header", "generate-request-id", "hide-headers", "http-access-log-path",
-		"ignore-invalid-headers", "log-format-escape-json", "log-format-escape-none", "log-format-stream", "log-format-upstream",
-		"modsecurity-snippet",
-		"opentelemetry-config", "opentelemetry-operation-name", "opentelemetry-trust-incoming-span",
-		"otel-max-export-batch-size", "otel-max-queuesize", "otel-sampler", "otel-sampler-parent-based",
-		"otel-sampler-ratio", "otel-schedule-delay-millis", "otel-service-name", "otlp-collector-host",
-		"otlp-collector-port", "proxy-add-original-uri-header", "proxy-cookie-domain", "proxy-cookie-path",
-		"proxy-protocol-header-timeout",
-		"proxy-real-ip-cidr", "proxy-redirect-from", "proxy-redirect-to", "proxy-set-headers",
-		"proxy-stream-next-upstream", "proxy-stream-next-upstream-timeout", "proxy-stream-next-upstream-tries",
-		"proxy-stream-responses", "proxy-stream-timeout",
-		"server-tokens", "skip-access-log-urls", "stream-access-log-path", "stream-snippet",
-		"syslog-host",
-		"syslog-port",
-		"use-forwarded-headers", "use-proxy-protocol",
+		"enable-owasp-modsecurity-crs", "enable-syslog", "forwarded-for-proxy-protocol-header", "http-access-log-path",
+		"log-format-escape-json", "log-format-escape-none", "log-format-stream", "log-format-upstream", "modsecurity-snippet",
+		"opentelemetry-config", "opentelemetry-operation-name", "opentelemetry-trust-incoming-span", "otel-max-export-batch-size",
+		"otel-max-queuesize", "otel-sampler", "otel-sampler-parent-based", "otel-sampler-ratio", "otel-schedule-delay-millis",
+		"otel-service-name", "otlp-collector-host", "otlp-collector-port", "proxy-protocol-header-timeout", "proxy-stream-next-upstream",
+		"proxy-stream-next-upstream-timeout", "proxy-stream-next-upstream-tries", "proxy-stream-responses", "proxy-stream-timeout",
+		"skip-access-log-urls", "stream-access-log-path", "stream-snippet", "syslog-host", "syslog-port",
 	}},
 })

@@ -157,7 +157,7 @@ func TestMessagesSayWhatIsUsedInstead(t *testing.T) {
 
 func TestDefaultsReportsKeysByName(t *testing.T) {
 	_, findings := Defaults(map[string]string{
-		"proxy-body-sise": "1m", "server-tokens": "true", "hsts-max-age": "long", "": "x", "rewrite-target": "/",
+		"proxy-body-sise": "1m", "enable-ocsp": "true", "hsts-max-age": "long", "": "x", "rewrite-target": "/",
 	}, nil)
 	var got []string
 	for _, f := range findings {
@@ -168,7 +168,7 @@ func TestDefaultsReportsKeysByName(t *testing.T) {
 		`hsts-max-age: "long" is not a whole number; 31536000 is used`,
 		"proxy-body-sise: no key has this name, so it has no effect; did you mean proxy-body-size?",
 		"rewrite-target: this is an annotation and has no effect in the ConfigMap",
-		"server-tokens: this key is not supported yet and has no effect",
+		"enable-ocsp: this key is not supported yet and has no effect",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))

@@ -30,6 +30,16 @@ type HTTP struct {
 	MaxBody int64
 	// HSTS is the value of Strict-Transport-Security on answers over TLS; "" for none.
 	HSTS string
+	// Answers are what headers of all answers say of us, and what the administrator adds.
+	Answers Directives
+	// Clients say who asks and for what, whatever stands before us: $remote_addr, and the variables $best_http_host, $req_id,
+	// $pass_access_scheme and $pass_server_port.
+	Clients Directives
+	// ProxyProtocol has every connection begin with a header of the PROXY protocol.
+	ProxyProtocol bool
+	// LooseNames tells that names of request headers may have more than letters, digits and dashes, so that workers have to take
+	// out those that pods could take for ours.
+	LooseNames bool
 	// RedirectCode is the status of redirects to https and between a host and its www form.
 	RedirectCode int
 	// TLS is how TLS is spoken with clients.

@@ -34,6 +34,8 @@ type mainView struct {
 	Headers         nginx.Directives
 	Shared          nginx.Directives
 	TLS             nginx.Directives
+	Clients         nginx.Directives
+	Answers         nginx.Directives
 	RejectsNames    bool             // whether workers do so; without Shapes NGINX does
 	CachesAnswers   bool             // of services that are asked whether requests may pass
 	Main, More      nginx.Directives // the administrator's own
@@ -72,6 +74,8 @@ func (r *renderer) mainView() mainView {
 		Shared:          http.Shared,
 		TLS:             http.TLS,
 		CachesAnswers:   r.config.RemembersAnswers(),
+		Clients:         http.Clients,
+		Answers:         http.Answers,
 		Main:            http.Main,
 		More:            http.More,
 		Process:         process.Main,
@@ -178,6 +182,7 @@ func (r *renderer) headers(protocol nginx.Protocol, own []nginx.Header) nginx.Di
 type serverView struct {
 	Listen       nginx.Directives
 	Names        []nginx.Arg
+	LooseNames   bool // of request headers
 	IsDefault    bool
 	HealthPath   string // "" for none
 	RedirectTo   *nginx.Arg
@@ -194,7 +199,7 @@ type serverView struct {
 
 func (r *renderer) serverView(s *nginx.Server) serverView {
 	v := serverView{
-		Listen: r.listen(s.IsDefault()), Names: s.Names(), IsDefault: s.IsDefault(), Directives: s.Directives, RedirectCode: r.config.HTTP.RedirectCode,
+		Listen: r.listen(s.IsDefault()), Names: s.Names(), LooseNames: r.config.HTTP.LooseNames, IsDefault: s.IsDefault(), Directives: s.Directives, RedirectCode: r.config.HTTP.RedirectCode,
 		Captures: captures(s.Shapes), GRPCErrors: s.HandsErrorsTo(nginx.GRPCErrorLocation),
 		Errors: r.config.HTTP.Shared.HandsErrorsTo(nginx.ErrorLocation) || s.HandsErrorsTo(nginx.ErrorLocation),
 	}
@@ -247,6 +252,9 @@ func (r *renderer) listen(isDefault bool) nginx.Directives {
 			args := []nginx.Arg{address}
 			if port.tls {
 				args = append(args, nginx.Verbatim("ssl"))
+			}
+			if r.config.HTTP.ProxyProtocol {
+				args = append(args, nginx.Verbatim("proxy_protocol"))
 			}
 			if isDefault {
 				args = append(args, nginx.Words("default_server", "reuseport", "backlog=4096")...)

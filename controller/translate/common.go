@@ -50,7 +50,6 @@ func (w *world) readConfigMap() {
 	http := &w.http
 	findings = append(findings, annotations.HTTP(w.defaults, http)...)
 	findings = append(findings, annotations.Reachable(&http.Listening, w.options.Settings.Own())...)
-	http.Headers, http.ErrorHeaders = annotations.BackendHeaders(), annotations.ErrorHeaders()
 	shared, more := w.sharedBody()
 	http.Shared, findings = shared, append(findings, more...)
 	http.MaxBody = w.plain.MaxBody

@@ -2,6 +2,7 @@ package translate_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/sluice-ingress/sluice/controller/cluster"
@@ -42,6 +43,31 @@ func TestConfigMapsOfAnnotationsAreSeenToChange(t *testing.T) {
 		}
 		if got != step.want || l.Denied != step.denied {
 			t.Errorf("step %d: the header is %q, denied %v, want %q, %v", n, got, l.Denied, step.want, step.denied)
+		}
+	}
+}
+
+// The same holds for those that the controller's own ConfigMap refers to.
+func TestConfigMapsOfTheControllerAreSeenToChange(t *testing.T) {
+	c := golden.Load(t, "../../annotations/testdata/configmap-headers-bad.txtar")
+	c.Options.Translate.Memory = translate.NewMemory()
+	m := manifests{c: c}
+	for n, data := range []string{"", "{X-One: a}", "{X-One: b}", "{}", ""} {
+		yaml, want := "", ""
+		if data != "" {
+			yaml = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: none, namespace: ingress-nginx}\ndata: " + data + "\n"
+		}
+		if one, is := strings.CutPrefix(data, "{X-One: "); is {
+			want = "X-One: " + strings.TrimSuffix(one, "}")
+		}
+		got := ""
+		for _, d := range m.next(t, yaml).Config.HTTP.Answers {
+			if d.Name == "more_set_headers" {
+				got += d.Args[0].Value()
+			}
+		}
+		if got != want {
+			t.Errorf("step %d: the header is %q, want %q", n, got, want)
 		}
 	}
 }

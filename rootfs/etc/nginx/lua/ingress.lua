@@ -37,6 +37,8 @@ local DEFAULT_BACKEND = "upstream-default-backend"
 
 local M = {}
 
+M.clear_lookalikes = require("lookalikes").clear
+
 -- init runs in the master process, before there are workers and again at each reload. shapes is the list of those that the
 -- configuration has, in dynamic mode.
 function M.init(path, shapes)
