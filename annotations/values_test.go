@@ -165,10 +165,10 @@ func TestDefaultsReportsKeysByName(t *testing.T) {
 	}
 	want := []string{
 		": no key has this name, so it has no effect",
+		"enable-ocsp: this key is not supported yet and has no effect",
 		`hsts-max-age: "long" is not a whole number; 31536000 is used`,
 		"proxy-body-sise: no key has this name, so it has no effect; did you mean proxy-body-size?",
 		"rewrite-target: this is an annotation and has no effect in the ConfigMap",
-		"enable-ocsp: this key is not supported yet and has no effect",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
