@@ -48,6 +48,8 @@ var features = []Feature{
 	affinity,
 	keepalive,
 	canary,
+	streams,
+	passthrough,
 	policy,
 	snippets, // behind all that writes directives: some of a snippet's take their places
 	ownSnippets,

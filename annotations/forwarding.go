@@ -36,6 +36,7 @@ var forwarding = Feature{
 	HTTP: func(v Values, h *nginx.HTTP) error {
 		proxies, err := trustedProxies(v)
 		h.ProxyProtocol = useProxyProtocol.In(v)
+		h.FromHeaders = !h.ProxyProtocol && (useForwardedHeaders.In(v) || enableRealIP.In(v))
 		h.Clients = clientAddress(v, proxies)
 		h.Clients = append(h.Clients, trust(v, proxies)...)
 		h.Clients = append(h.Clients, askedHost(v)...)
@@ -182,11 +183,11 @@ func askedScheme(v Values) nginx.Directives {
 
 // askedPort is $pass_server_port. The PROXY protocol tells no port of a connection that a proxy makes for itself.
 func askedPort(v Values) nginx.Directives {
-	port := "server_port"
+	port := "reached_port"
 	var list nginx.Directives
 	if useProxyProtocol.In(v) {
-		list = append(list, otherwise("reached_port", "proxied_port", port))
-		port = "reached_port"
+		list = append(list, otherwise("first_port", "proxied_port", port))
+		port = "first_port"
 	}
 	if useForwardedHeaders.In(v) {
 		return append(list, claim("forwarded_port", proxyIsTrusted, "http_x_forwarded_port"), otherwise("pass_server_port", "forwarded_port", port))

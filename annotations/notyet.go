@@ -32,7 +32,7 @@ var notYet = collect([]group{
 	}},
 	{foreign{UseDefault, isOn}, []string{"enable-access-log"}},
 	{foreign{UseDefault, isOff}, []string{
-		"enable-opentelemetry", "enable-owasp-core-rules", "ssl-passthrough",
+		"enable-opentelemetry", "enable-owasp-core-rules",
 	}},
 	{foreign{outcome: UseDefault}, []string{
 		"modsecurity-transaction-id", "opentelemetry-operation-name", "opentelemetry-trust-incoming-span",
@@ -59,14 +59,12 @@ func collect(groups []group) map[string]foreign {
 var configKeysNotYet = collect([]group{
 	{foreign{Deny, isOff}, []string{"enable-modsecurity"}},
 	{foreign{outcome: UseDefault}, []string{
-		"access-log-params", "access-log-path", "disable-access-log", "disable-http-access-log", "disable-stream-access-log",
-		"enable-access-log-for-default-backend", "enable-auth-access-log", "enable-ocsp", "enable-opentelemetry",
-		"enable-owasp-modsecurity-crs", "enable-syslog", "forwarded-for-proxy-protocol-header", "http-access-log-path",
-		"log-format-escape-json", "log-format-escape-none", "log-format-stream", "log-format-upstream", "modsecurity-snippet",
-		"opentelemetry-config", "opentelemetry-operation-name", "opentelemetry-trust-incoming-span", "otel-max-export-batch-size",
-		"otel-max-queuesize", "otel-sampler", "otel-sampler-parent-based", "otel-sampler-ratio", "otel-schedule-delay-millis",
-		"otel-service-name", "otlp-collector-host", "otlp-collector-port", "proxy-protocol-header-timeout", "proxy-stream-next-upstream",
-		"proxy-stream-next-upstream-timeout", "proxy-stream-next-upstream-tries", "proxy-stream-responses", "proxy-stream-timeout",
-		"skip-access-log-urls", "stream-access-log-path", "stream-snippet", "syslog-host", "syslog-port",
+		"access-log-params", "access-log-path", "disable-access-log", "disable-http-access-log", "enable-access-log-for-default-backend",
+		"enable-auth-access-log", "enable-ocsp", "enable-opentelemetry", "enable-owasp-modsecurity-crs", "enable-syslog",
+		"forwarded-for-proxy-protocol-header", "http-access-log-path", "log-format-escape-json", "log-format-escape-none",
+		"log-format-upstream", "modsecurity-snippet", "opentelemetry-config", "opentelemetry-operation-name",
+		"opentelemetry-trust-incoming-span", "otel-max-export-batch-size", "otel-max-queuesize", "otel-sampler",
+		"otel-sampler-parent-based", "otel-sampler-ratio", "otel-schedule-delay-millis", "otel-service-name", "otlp-collector-host",
+		"otlp-collector-port", "skip-access-log-urls", "syslog-host", "syslog-port",
 	}},
 })

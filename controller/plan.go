@@ -3,9 +3,13 @@
 package controller
 
 import (
+	"maps"
+	"slices"
+
 	networkingv1 "k8s.io/api/networking/v1"
 
 	"github.com/sluice-ingress/sluice/controller/cluster"
+	"github.com/sluice-ingress/sluice/controller/streams"
 	"github.com/sluice-ingress/sluice/controller/translate"
 	"github.com/sluice-ingress/sluice/nginx"
 	"github.com/sluice-ingress/sluice/nginx/dynamic"
@@ -16,6 +20,7 @@ import (
 // Options are everything besides the snapshot that a Plan depends on.
 type Options struct {
 	Translate translate.Options
+	Streams   streams.Options
 	Render    templates.Options
 	Templates *templates.Set
 	Memory    *templates.Memory // makes later plans cheaper; may be nil
@@ -60,6 +65,7 @@ type Plan struct {
 func (o Options) Plan(s cluster.Snapshot) (Plan, error) {
 	o.Translate.SharedUpstreams = o.Routing == Dynamic
 	r := translate.Translate(s, o.Translate)
+	found := o.addStreams(s, &r)
 	if o.Routing == Dynamic {
 		if o.Refused != nil && o.Routes != nil {
 			o.Routes.Forget(o.Refused, o.Live)
@@ -67,10 +73,26 @@ func (o Options) Plan(s cluster.Snapshot) (Plan, error) {
 		surroundings := routing.Options{TLSPort: o.Render.HTTPSPort, HealthPath: o.Render.Health(), Live: o.Live}
 		r.Config, r.State = routing.Split(r.Config, r.State, surroundings, o.Routes)
 	}
+	r.Config.Streams = found
 	files, err := o.Templates.Render(r.Config, o.Render, o.Memory)
 	return Plan{
 		Files: files, Dynamic: r.State, Problems: r.Problems, Good: r.Good,
 		Certificates: r.Certificates, Config: r.Config, Ingresses: r.Ingresses, Claimed: r.Claimed, Kept: r.Kept, Snapshot: s,
 		AnnotationsPrefix: o.Translate.Prefix(), options: o,
 	}, err
+}
+
+// addStreams adds what workers and users are told of streams, and returns what NGINX is. What a Result has is remembered, so it is
+// copied first.
+func (o Options) addStreams(s cluster.Snapshot, r *translate.Result) nginx.Streams {
+	found := streams.Translate(s, o.Streams, o.Translate, r.Config.Servers, r.State.Backends)
+	if len(found.Backends) > 0 {
+		r.State.Backends = maps.Clone(r.State.Backends)
+		maps.Copy(r.State.Backends, found.Backends)
+	}
+	if len(found.Problems) > 0 {
+		r.Problems = append(slices.Clone(r.Problems), found.Problems...)
+		r.Problems.Sort()
+	}
+	return found.Streams
 }

@@ -16,6 +16,7 @@ type Config struct {
 	HTTP      HTTP
 	Servers   []*Server   // the default server first, or last if it TakesAnyName; hosts by name; those that only redirect
 	Upstreams []*Upstream // by name
+	Streams   Streams
 }
 
 // HTTP is what holds for all hosts.
@@ -35,6 +36,8 @@ type HTTP struct {
 	// Clients say who asks and for what, whatever stands before us: $remote_addr, and the variables $best_http_host, $req_id,
 	// $pass_access_scheme and $pass_server_port.
 	Clients Directives
+	// FromHeaders tells whether $remote_addr is what a header says.
+	FromHeaders bool
 	// ProxyProtocol has every connection begin with a header of the PROXY protocol.
 	ProxyProtocol bool
 	// LooseNames tells that names of request headers may have more than letters, digits and dashes, so that workers have to take
@@ -51,6 +54,10 @@ type HTTP struct {
 	Main, More, EveryServer Directives
 	// DefaultCertificate is served when no other fits the server name a client asks for.
 	DefaultCertificate Certificate
+	// Streams are directives of the stream block, the administrator's own last.
+	Streams Directives
+	// StreamLog is where connections of streams are logged, and how.
+	StreamLog StreamLog
 	// Keepalive says which idle connections to endpoints are kept.
 	Keepalive Keepalive
 	// Directives are further ones of the http level. Guards come first in each server that an Ingress names and in the default
@@ -89,7 +96,10 @@ type Server struct {
 	ClientAuth *ClientAuth
 	// BackendTLS is how locations without an own say speak TLS to their backends; nil for NGINX's defaults.
 	BackendTLS *BackendTLS
-	Locations  []*Location // in the order in which they are written
+	// PassesTLS asks for TLS that ends at the pods of the path /; Passthrough is their backend, if they get it.
+	PassesTLS   bool
+	Passthrough string
+	Locations   []*Location // in the order in which they are written
 	// Shapes take the place of Locations when routes are data.
 	Shapes []*Shape
 	// Owners are the objects that the Aliases of a server with Shapes come from, in their order.

@@ -2,6 +2,7 @@ package templates
 
 import (
 	"reflect"
+	"slices"
 
 	"github.com/sluice-ingress/sluice/nginx"
 )
@@ -13,6 +14,7 @@ type Memory struct {
 	set     *Set
 	options Options
 	http    nginx.HTTP
+	streams nginx.Streams
 
 	servers   map[*nginx.Server]renderedServer
 	upstreams map[string]rememberedUpstream
@@ -63,9 +65,19 @@ func NewMemory() *Memory { return &Memory{} }
 
 // begin forgets what the last rendering had no use for, and everything if it was made with other templates
 // or other settings for all hosts.
-func (m *Memory) begin(set *Set, o Options, http nginx.HTTP) {
-	if m.set != set || !reflect.DeepEqual(m.options, o) || !reflect.DeepEqual(m.http, http) {
-		m.set, m.options, m.http = set, o, http
+func (m *Memory) begin(set *Set, o Options, c nginx.Config) {
+	passes := len(c.Streams.Passthrough) > 0 // then servers listen elsewhere
+	if m.set != set || !reflect.DeepEqual(m.options, o) || !reflect.DeepEqual(m.http, c.HTTP) || passes != (len(m.streams.Passthrough) > 0) {
+		m.set, m.options, m.http = set, o, c.HTTP
 		m.servers, m.upstreams, m.last = nil, nil, written{}
 	}
+	if !equalButEndpoints(m.streams, c.Streams) {
+		m.last.main = mainText{}
+	}
+	m.streams = c.Streams
+}
+
+func equalButEndpoints(a, b nginx.Streams) bool {
+	sameName := func(a, b nginx.StreamBackend) bool { return a.Name == b.Name }
+	return reflect.DeepEqual(a.Listeners, b.Listeners) && slices.Equal(a.Passthrough, b.Passthrough) && slices.EqualFunc(a.Backends, b.Backends, sameName)
 }

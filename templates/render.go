@@ -25,7 +25,7 @@ import (
 var embedded embed.FS
 
 // Names are the names of the template files, the first being the whole.
-var Names = []string{"nginx.tmpl", "http.tmpl", "server.tmpl", "location.tmpl", "shape.tmpl", "upstream.tmpl"}
+var Names = []string{"nginx.tmpl", "http.tmpl", "server.tmpl", "location.tmpl", "shape.tmpl", "upstream.tmpl", "stream.tmpl"}
 
 // Set is a set of templates, ready to render.
 type Set struct{ set *template.Template }
@@ -55,6 +55,7 @@ type Options struct {
 	LuaDir          string
 	Modules         []string // files of dynamic modules
 	ModulesDir      string   // where those are that not every configuration needs
+	StreamModules   []string // likewise, if there are streams
 	Workers         int      // worker processes; 0 is one per CPU of the machine
 	OpenFiles       int      // per worker
 	ShutdownTimeout time.Duration
@@ -62,6 +63,7 @@ type Options struct {
 	ErrorLog        string
 	HTTPPort        int
 	HTTPSPort       int
+	StreamPort      int // on loopback, where NGINX finds the endpoints of streams
 	IPv6            bool
 	HealthPath      string // answers 200 on hosts that nobody names; "" is /healthz
 }
@@ -74,7 +76,7 @@ func (s *Set) Render(c nginx.Config, o Options, m *Memory) (nginx.Files, error) 
 	if m == nil {
 		m = NewMemory()
 	}
-	m.begin(s, o, c.HTTP)
+	m.begin(s, o, c)
 	r, err := s.renderer(c, o)
 	if err != nil {
 		return nginx.Files{}, err
@@ -261,6 +263,13 @@ func (r *renderer) files() (nginx.Files, error) {
 	if len(last.main.errors) > 0 {
 		list = append(list, nginx.File{Name: "errors.conf", Content: last.main.errors})
 	}
+	if !r.config.Streams.IsEmpty() {
+		text, _, err := r.streams()
+		if err != nil {
+			return nginx.Files{}, err
+		}
+		list = append(list, nginx.File{Name: streamsFile, Content: []byte(text)})
+	}
 	list = append(list, last.main.files...)
 	return nginx.Files{Generation: last.main.generation, Shapes: last.main.shapes, Layout: last.main.layout, List: list}, nil
 }
@@ -299,8 +308,12 @@ func (r *renderer) main() (mainText, error) {
 	if err != nil {
 		return mainText{}, err
 	}
+	_, streams, err := r.streams()
+	if err != nil {
+		return mainText{}, err
+	}
 	pair, sum := r.config.HTTP.DefaultCertificate, sha256.New()
-	for _, piece := range []string{text, errors, string(r.memory.last.hash), pair.Chain, pair.Key.Reveal()} {
+	for _, piece := range []string{text, errors, streams, string(r.memory.last.hash), pair.Chain, pair.Key.Reveal()} {
 		fmt.Fprintf(sum, "%d\n%s", len(piece), piece)
 	}
 	view.Generation = hex.EncodeToString(sum.Sum(nil)[:16])

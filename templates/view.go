@@ -44,6 +44,10 @@ type mainView struct {
 	Needs           Fragment // of locations and shapes
 	Servers         Fragment
 	Shapes          []string // names, sorted; none in compiled mode
+
+	Streams           *streamsView // nil for none
+	StreamSocket      string       // "" for none
+	BehindPassthrough bool         // TLS comes in by way of the stream block
 }
 
 func (r *renderer) mainView() mainView {
@@ -54,7 +58,12 @@ func (r *renderer) mainView() mainView {
 	if n := cmp.Or(process.Workers, r.options.Workers); n > 0 {
 		workers = nginx.Int(n)
 	}
+	streams, socket := r.streamsView(), ""
+	if streams != nil {
+		socket = r.options.StateDir + streamSocket
+	}
 	return mainView{
+		Streams: streams, StreamSocket: socket, BehindPassthrough: len(r.config.Streams.Passthrough) > 0,
 		Options:         r.options,
 		Workers:         workers,
 		Connections:     r.connections(),
@@ -74,7 +83,7 @@ func (r *renderer) mainView() mainView {
 		Shared:          http.Shared,
 		TLS:             http.TLS,
 		CachesAnswers:   r.config.RemembersAnswers(),
-		Clients:         http.Clients,
+		Clients:         r.clients(),
 		Answers:         http.Answers,
 		Main:            http.Main,
 		More:            http.More,
@@ -244,19 +253,27 @@ func captures(shapes []*nginx.Shape) nginx.Directives {
 
 func (r *renderer) listen(isDefault bool) nginx.Directives {
 	var list nginx.Directives
+	behind := len(r.config.Streams.Passthrough) > 0
 	for _, port := range []struct {
 		number int
 		tls    bool
 	}{{r.options.HTTPPort, false}, {r.options.HTTPSPort, true}} {
-		for _, address := range r.config.HTTP.Listening.On(port.number, r.options.IPv6) {
+		addresses := r.config.HTTP.Listening.On(port.number, r.options.IPv6)
+		if port.tls && behind {
+			addresses = []nginx.Arg{nginx.Verbatim("unix:" + r.options.StateDir + httpsSocket)}
+		}
+		for _, address := range addresses {
 			args := []nginx.Arg{address}
 			if port.tls {
 				args = append(args, nginx.Verbatim("ssl"))
 			}
-			if r.config.HTTP.ProxyProtocol {
+			if r.config.HTTP.ProxyProtocol || port.tls && behind {
 				args = append(args, nginx.Verbatim("proxy_protocol"))
 			}
-			if isDefault {
+			switch {
+			case isDefault && port.tls && behind:
+				args = append(args, nginx.Words("default_server", "backlog=4096")...)
+			case isDefault:
 				args = append(args, nginx.Words("default_server", "reuseport", "backlog=4096")...)
 			}
 			list.Add("listen", args...)

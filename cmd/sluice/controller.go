@@ -179,6 +179,21 @@ func (d *daemon) followManifests(f controllerFlags) error {
 	return nil
 }
 
+// ports are those that the controller and NGINX listen on, and for what.
+func (f *controllerFlags) ports() map[int]string {
+	all := f.processFlags.ports()
+	all[f.port] = "health checks"
+	if f.profiling {
+		all[f.profilerPort] = "profiles"
+	}
+	if _, port, err := net.SplitHostPort(f.webhookFlags.address); err == nil {
+		if number, err := strconv.Atoi(port); err == nil {
+			all[number] = "the admission webhook"
+		}
+	}
+	return all
+}
+
 func daemonOptions(f controllerFlags, log *slog.Logger) (controller.Options, error) {
 	translation, err := f.selectionFlags.options(f.manifests != "")
 	if err != nil {
@@ -187,11 +202,15 @@ func daemonOptions(f controllerFlags, log *slog.Logger) (controller.Options, err
 	if translation.SelfSigned, err = selfsigned.Keep(f.stateDir, time.Now(), log); err != nil {
 		return controller.Options{}, err
 	}
+	services, err := f.streams(f.ports())
+	if err != nil {
+		return controller.Options{}, err
+	}
 	translation.Settings = surroundings(f.resolvConf)
 	render := f.processFlags.options()
 	render.HealthPath = f.healthPath
 	return controller.Options{
-		Translate: translation, Render: render, Memory: templates.NewMemory(),
+		Translate: translation, Streams: services, Render: render, Memory: templates.NewMemory(),
 		Routing: controller.Routing(f.routing), Routes: routing.NewMemory(),
 	}, nil
 }

@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/sluice-ingress/sluice/controller/cluster"
+	"github.com/sluice-ingress/sluice/controller/streams"
 	"github.com/sluice-ingress/sluice/controller/translate"
 )
 
@@ -22,6 +23,9 @@ type selectionFlags struct {
 	configMap      string
 	defaultBackend string
 	defaultSecret  string
+	passthrough    bool
+	tcpServices    string
+	udpServices    string
 }
 
 func (f *selectionFlags) register(flags *pflag.FlagSet) {
@@ -37,13 +41,25 @@ func (f *selectionFlags) register(flags *pflag.FlagSet) {
 	flags.StringVar(&f.configMap, "configmap", "", "ConfigMap with the settings for all hosts, as namespace/name")
 	flags.StringVar(&f.defaultBackend, "default-backend-service", "", "Service for requests that no rule takes, as namespace/name; its first port is used")
 	flags.StringVar(&f.defaultSecret, "default-ssl-certificate", "", "TLS Secret of the certificate for hosts without one, as namespace/name")
+	flags.BoolVar(&f.passthrough, "enable-ssl-passthrough", false, "let Ingresses have the TLS of their hosts end at their pods, by the annotation ssl-passthrough")
+	flags.StringVar(&f.tcpServices, "tcp-services-configmap", "", "ConfigMap of TCP services, as namespace/name: ports, each with namespace/service:port")
+	flags.StringVar(&f.udpServices, "udp-services-configmap", "", "the same for UDP services")
+}
+
+// streams makes the options for TCP and UDP services. The ports are those that we listen on.
+func (f *selectionFlags) streams(reserved map[int]string) (streams.Options, error) {
+	o := streams.Options{Reserved: reserved}
+	var err, other error
+	o.TCP, err = parseName("tcp-services-configmap", f.tcpServices)
+	o.UDP, other = parseName("udp-services-configmap", f.udpServices)
+	return o, errors.Join(err, other)
 }
 
 // options makes the options for translating. Manifests have no API server that completed them, and whoever wrote them
 // wants to know which of them are not for us.
 func (f *selectionFlags) options(manifests bool) (translate.Options, error) {
 	o := translate.Options{Selection: f.selection, AnnotationsPrefix: f.prefix, ReportUnclaimed: manifests, Memory: translate.NewMemory()}
-	o.DisableExternalName = f.noExternalName
+	o.DisableExternalName, o.Passthrough = f.noExternalName, f.passthrough
 	o.Selection.ClassesOptional = manifests
 	if f.namespaces != "" {
 		selector, err := labels.Parse(f.namespaces)

@@ -170,6 +170,15 @@ func (f *controllerFlags) watchOptions() (watch.Options, cluster.Name, error) {
 			o.Services = append(o.Services, name)
 		}
 	}
+	services, err := f.streams(nil)
+	if err != nil {
+		return watch.Options{}, published, err
+	}
+	for _, name := range []cluster.Name{services.TCP, services.UDP} {
+		if name != (cluster.Name{}) {
+			o.StreamConfigMaps = append(o.StreamConfigMaps, name)
+		}
+	}
 	if translation.DefaultSecret != (cluster.Name{}) {
 		o.Secrets = []cluster.Name{translation.DefaultSecret}
 	}

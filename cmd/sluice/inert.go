@@ -14,8 +14,7 @@ type inertFlags struct{}
 // Reasons why flags have no effect.
 const (
 	noLocalPort    = "there are no local ports for status and configuration; Unix sockets take their place"
-	noStreams      = "TCP and UDP services are not supported yet"
-	noPassthrough  = "TLS passthrough is not supported yet"
+	noProxyPort    = "TLS that is not passed through reaches the servers over a Unix socket"
 	noFullTest     = "the admission webhook looks at an Ingress and those it has to do with, never at all of them"
 	noGeoIP        = "GeoIP is not supported yet"
 	noRequestStats = "metrics of single requests do not exist yet; those of the controller are always there"
@@ -36,7 +35,6 @@ var inert = []struct {
 	{"enable-annotation-validation", true, alwaysChecked},
 	{"enable-metrics", false, noRequestStats},
 	{"enable-ssl-chain-completion", false, "it would fetch addresses that certificates of tenants name; put the whole chain into the Secret"},
-	{"enable-ssl-passthrough", false, noPassthrough},
 	{"exclude-socket-metrics", []string(nil), noRequestStats},
 	{"health-check-timeout", 10, "health checks look at the controller's own state, and wait for nothing"},
 	{"internal-logger-address", "127.0.0.1:11514", "there is no chroot image; NGINX logs to files or standard output"},
@@ -52,13 +50,10 @@ var inert = []struct {
 	{"monitor-max-batch-size", 10000, noRequestStats},
 	{"report-status-classes", false, noRequestStats},
 	{"size-buckets", []float64{10, 100, 1000, 10000, 100000, 1e6, 1e7}, noRequestStats},
-	{"ssl-passthrough-proxy-port", 442, noPassthrough},
+	{"ssl-passthrough-proxy-port", 442, noProxyPort},
 	{"status-port", 10246, noLocalPort},
-	{"stream-port", 10247, noLocalPort},
 	{"sync-period", time.Duration(0), "watches miss nothing, so nothing is listed again"},
-	{"tcp-services-configmap", "", noStreams},
 	{"time-buckets", []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}, noRequestStats},
-	{"udp-services-configmap", "", noStreams},
 }
 
 func (inertFlags) register(flags *pflag.FlagSet) {

@@ -16,17 +16,18 @@ import (
 
 // processFlags are the flags about the NGINX process and its surroundings.
 type processFlags struct {
-	httpPort  int
-	httpsPort int
-	stateDir  string
-	luaDir    string
-	modules   string
-	accessLog string
-	errorLog  string
-	workers   int
-	noIPv6    bool
-	shutdown  time.Duration
-	routing   routingFlag
+	httpPort   int
+	httpsPort  int
+	streamPort int
+	stateDir   string
+	luaDir     string
+	modules    string
+	accessLog  string
+	errorLog   string
+	workers    int
+	noIPv6     bool
+	shutdown   time.Duration
+	routing    routingFlag
 }
 
 // routingFlag is a controller.Routing as a flag.
@@ -50,6 +51,7 @@ func (f *routingFlag) Set(text string) error {
 func (f *processFlags) register(flags *pflag.FlagSet) {
 	flags.IntVar(&f.httpPort, "http-port", 80, "port for HTTP")
 	flags.IntVar(&f.httpsPort, "https-port", 443, "port for HTTPS")
+	flags.IntVar(&f.streamPort, "stream-port", 10247, "port on loopback where NGINX finds the endpoints of TCP and UDP services")
 	registerStateDir(flags, &f.stateDir)
 	flags.StringVar(&f.luaDir, "lua-dir", "/etc/nginx/lua", "directory of the Lua files")
 	flags.StringVar(&f.modules, "modules-dir", "/usr/lib/nginx/modules", "directory of NGINX's dynamic modules")
@@ -89,14 +91,24 @@ func nginxBinary() string {
 // Modules of Debian's packages that the templates use, in the order in which they depend on each other.
 var modules = []string{"ndk_http_module.so", "ngx_http_lua_module.so", "ngx_http_headers_more_filter_module.so"}
 
+var streamModules = []string{"ngx_stream_module.so", "ngx_stream_js_module.so"}
+
+// ports are those that NGINX listens on, and for what.
+func (f *processFlags) ports() map[int]string {
+	return map[int]string{f.httpPort: "HTTP", f.httpsPort: "HTTPS", f.streamPort: "--stream-port"}
+}
+
 func (f *processFlags) options() templates.Options {
 	o := templates.Options{
 		StateDir: f.stateDir, LuaDir: f.luaDir, Workers: f.workers, ModulesDir: f.modules, OpenFiles: 65536,
 		ShutdownTimeout: f.shutdown, AccessLog: f.accessLog, ErrorLog: f.errorLog,
-		HTTPPort: f.httpPort, HTTPSPort: f.httpsPort, IPv6: !f.noIPv6,
+		HTTPPort: f.httpPort, HTTPSPort: f.httpsPort, StreamPort: f.streamPort, IPv6: !f.noIPv6,
 	}
 	for _, m := range modules {
 		o.Modules = append(o.Modules, filepath.Join(f.modules, m))
+	}
+	for _, m := range streamModules {
+		o.StreamModules = append(o.StreamModules, filepath.Join(f.modules, m))
 	}
 	return o
 }

@@ -73,11 +73,15 @@ func renderOptions(selection selectionFlags, process processFlags, templateDir s
 	if err != nil {
 		return controller.Options{}, err
 	}
+	services, err := selection.streams(process.ports())
+	if err != nil {
+		return controller.Options{}, err
+	}
 	set, err := customtemplates.Load(templateDir)
 	if err != nil {
 		return controller.Options{}, err
 	}
-	return controller.Options{Translate: translation, Render: process.options(), Templates: set, Routing: controller.Routing(process.routing)}, nil
+	return controller.Options{Translate: translation, Streams: services, Render: process.options(), Templates: set, Routing: controller.Routing(process.routing)}, nil
 }
 
 // planManifests makes a plan for manifests.

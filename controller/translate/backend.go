@@ -290,7 +290,7 @@ func (w *world) fill(b *backend, use annotations.Backend) {
 		b.data.Endpoints = []dynamic.Endpoint{{Address: ip, Port: int(servicePort.Port)}}
 		return
 	}
-	b.data = w.endpoints(service, servicePort.Name)
+	b.data = w.endpoints(service, portOf(servicePort))
 	if isEmpty(b.data) {
 		b.problem = &backendProblem{".name", NoEndpoints, cluster.Warning, fmt.Sprintf("Service %s has no ready endpoint for port %s", b.service, b.text())}
 	}
@@ -329,9 +329,19 @@ func findPort(s *corev1.Service, want networkingv1.ServiceBackendPort) *corev1.S
 	return match(func(p *corev1.ServicePort) bool { return p.TargetPort == intstr.FromInt32(want.Number) })
 }
 
-// endpoints merges the slices of a Service for one of its ports, named as in the Service. Ready endpoints are used,
+// servedPort is a port of a Service as EndpointSlices have it.
+type servedPort struct {
+	name     string
+	protocol corev1.Protocol
+}
+
+func portOf(p *corev1.ServicePort) servedPort {
+	return servedPort{p.Name, cmp.Or(p.Protocol, corev1.ProtocolTCP)}
+}
+
+// endpoints merges the slices of a Service for one of its ports. Ready endpoints are used,
 // those in the best place that has enough; if none is ready, those that terminate but still serve.
-func (w *world) endpoints(s *corev1.Service, port string) dynamic.Backend {
+func (w *world) endpoints(s *corev1.Service, port servedPort) dynamic.Backend {
 	all := w.snapshot.Slices(s.Namespace, s.Name)
 	places := w.places(s)
 	for worse := range len(places) + 1 {
@@ -363,7 +373,7 @@ func isEnding(c discoveryv1.EndpointConditions) bool {
 func isTrue(b *bool) bool { return b != nil && *b }
 
 // collect lists the endpoints of slices that are in a wanted condition and, by the hints of their slice, near.
-func (w *world) collect(all []*discoveryv1.EndpointSlice, port string, wanted condition, places []place) dynamic.Backend {
+func (w *world) collect(all []*discoveryv1.EndpointSlice, port servedPort, wanted condition, places []place) dynamic.Backend {
 	var b dynamic.Backend
 	for _, slice := range all {
 		number := slicePort(slice, port)
@@ -393,10 +403,11 @@ func (w *world) collect(all []*discoveryv1.EndpointSlice, port string, wanted co
 
 // slicePort is the number of a port in a slice, 0 if the slice has no such port. It may differ between
 // slices of one Service when the target port is a name.
-func slicePort(slice *discoveryv1.EndpointSlice, name string) int {
+func slicePort(slice *discoveryv1.EndpointSlice, port servedPort) int {
+	name := port.name
 	for _, p := range slice.Ports {
-		tcp := p.Protocol == nil || *p.Protocol == corev1.ProtocolTCP
-		if tcp && p.Port != nil && *p.Port > 0 && *p.Port < 1<<16 && (p.Name == nil && name == "" || p.Name != nil && *p.Name == name) {
+		is := p.Protocol == nil && port.protocol == corev1.ProtocolTCP || p.Protocol != nil && *p.Protocol == port.protocol
+		if is && p.Port != nil && *p.Port > 0 && *p.Port < 1<<16 && (p.Name == nil && name == "" || p.Name != nil && *p.Name == name) {
 			return int(*p.Port)
 		}
 	}

@@ -129,7 +129,7 @@ func (w *world) addSessionsOnly(b *backend, s *corev1.Service) {
 	all := w.snapshot.Slices(s.Namespace, s.Name)
 	list := slices.Clone(b.data.Endpoints)
 	for _, wanted := range []condition{isReady, isEnding} {
-		for _, e := range w.collect(all, port.Name, wanted, nil).Endpoints {
+		for _, e := range w.collect(all, portOf(port), wanted, nil).Endpoints {
 			if !slices.ContainsFunc(list, func(other dynamic.Endpoint) bool { return other.Address == e.Address && other.Port == e.Port }) {
 				e.SessionsOnly = true
 				list = append(list, e)

@@ -15,7 +15,7 @@ func put[K comparable, V any](m *map[K]V, key K, v V) {
 	(*m)[key] = v
 }
 
-func (w *world) problem(p Problem) { w.problems = append(w.problems, p.printable()) }
+func (w *world) problem(p Problem) { w.problems = append(w.problems, p.Printable()) }
 
 // checkClasses reports what IngressClasses of ours ask for in vain.
 func (w *world) checkClasses() {

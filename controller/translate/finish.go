@@ -31,7 +31,7 @@ func (w *world) gatherProblems() Problems {
 		all = append(all, Problem{
 			Object: Object{Kind: n.Object}, Field: n.Field, Severity: n.Severity, Reason: UnreadableManifest,
 			Message: n.Message, File: n.File, Line: n.Line,
-		}.printable())
+		}.Printable())
 	}
 	all.Sort()
 	return all

@@ -191,7 +191,7 @@ type translator struct {
 
 // problem reports a Problem, once.
 func (t *translator) problem(p Problem) {
-	if p = p.printable(); !t.seen[p] {
+	if p = p.Printable(); !t.seen[p] {
 		t.seen[p] = true
 		t.group.problems = append(t.group.problems, p)
 	}

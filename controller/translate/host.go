@@ -329,7 +329,7 @@ func (t *translator) server(h *host) {
 	t.addServer(h, own)
 	if len(inClear) > 0 {
 		other := t.newServer(h, false)
-		other.Name, other.Aliases, other.WWW = "", inClear, false
+		other.Name, other.Aliases, other.WWW, other.Passthrough = "", inClear, false, ""
 		t.addServer(h, other)
 	}
 }
@@ -367,6 +367,7 @@ func (t *translator) newServer(h *host, hasTLS bool) *nginx.Server {
 			defer func() { i.denied = false }() // on other hosts it may be fine
 		}
 	}
+	t.pass(h, s)
 	s.Directives = slices.Concat(t.http.Guards, s.Directives, t.http.EveryServer)
 	s.Locations = t.locations(h, s, hasTLS)
 	for _, l := range s.Locations {

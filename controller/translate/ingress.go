@@ -74,7 +74,7 @@ func (w *world) read(object *networkingv1.Ingress) *member {
 	return m
 }
 
-func (r reader) problem(p Problem) { r.member.problems = append(r.member.problems, p.printable()) }
+func (r reader) problem(p Problem) { r.member.problems = append(r.member.problems, p.Printable()) }
 
 // accept takes an Ingress in. One that is refused is replaced by its last good version, if there is one.
 func (r reader) accept() {

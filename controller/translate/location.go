@@ -108,6 +108,9 @@ func (t *translator) location(p *path, m match, s *nginx.Server, hasTLS bool) *n
 	}
 	if p.backend != nil {
 		l.Upstream, l.Protocol = p.backend.name, p.backend.spoken.protocol
+		if l.Upstream == s.Passthrough && l.Protocol == nginx.HTTP1 {
+			l.Protocol = nginx.HTTPS // as in ingress-nginx: these pods speak TLS
+		}
 		l.Identity.Service, l.Identity.Port = p.backend.service.Name, p.backend.text()
 	}
 	l.Fallback = fallbackName(p.ingress)

@@ -71,6 +71,8 @@ const (
 	CatchAllDisabled      Reason = "DefaultBackendsDisabled"
 	UnsupportedParameters Reason = "UnsupportedParameters"
 	MissingConfigMap             = annotations.MissingConfigMap
+	InvalidValue                 = annotations.InvalidValue
+	Conflict                     = annotations.Conflict
 	UnreadableManifest    Reason = "UnreadableManifest"
 )
 
@@ -103,8 +105,8 @@ func (ps Problems) Errors() int {
 // longest is how much of a text a Problem repeats. Events take 1024 bytes in all.
 const longest = 600
 
-// printable is the Problem with texts that fit for one line of a log.
-func (p Problem) printable() Problem {
+// Printable is the Problem with texts that fit for one line of a log.
+func (p Problem) Printable() Problem {
 	p.Field, p.Message = printable(p.Field), printable(p.Message)
 	return p
 }

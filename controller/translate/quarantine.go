@@ -161,5 +161,5 @@ func unexplained(q cluster.Quarantine) []Problem {
 	return []Problem{Problem{
 		Object: Object{Kind: "configuration"}, Severity: cluster.Error, Reason: RefusedByNGINX,
 		Message: fmt.Sprintf("NGINX refuses it, and no object was found to be to blame: %.400s; the last good one stays in force", q.Unexplained),
-	}.printable()}
+	}.Printable()}
 }

@@ -73,7 +73,7 @@ func inZone(name string) place {
 // areEnough tells whether so many ready endpoints may take the requests that are meant for the first of the places: at least
 // half of those that are there or will be. If most are down, the others would get more than they can take, and endpoints
 // elsewhere help. What is not ready has no hint, so it counts where it is.
-func areEnough(ready int, all []*discoveryv1.EndpointSlice, port string, places []place) bool {
+func areEnough(ready int, all []*discoveryv1.EndpointSlice, port servedPort, places []place) bool {
 	if len(places) == 0 {
 		return true
 	}

@@ -23,6 +23,8 @@ type Options struct {
 
 	// DisableExternalName means that backends which are names, not addresses, have no endpoints.
 	DisableExternalName bool
+	// Passthrough lets Ingresses have the TLS of their hosts end at pods.
+	Passthrough bool
 	// Zone and Node are where the controller runs, as the label topology.kubernetes.io/zone of its node and the name
 	// of that node say it. Services that prefer endpoints close to their clients get those close to it; if one is
 	// empty, nothing is preferred by it.

@@ -111,6 +111,14 @@ func (s *Source) secretChanged(name cluster.Name, after *corev1.Secret) {
 }
 
 func (s *Source) configMapChanged(name cluster.Name, after *corev1.ConfigMap) {
+	if slices.Contains(s.options.StreamConfigMaps, name) {
+		h := s.streams[name]
+		if h == nil {
+			h = &holder{}
+			put(&s.streams, name, h)
+		}
+		s.change(h, streamReferences(after), s.release)
+	}
 	if name != s.options.ConfigMap {
 		put(&s.pending.ConfigMaps, name, after)
 		s.signal()

@@ -2,6 +2,7 @@ package watch
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -82,6 +83,30 @@ func TestConfigMapsThatTheControllersOwnRefersTo(t *testing.T) {
 }
 
 // Nobody makes us fetch another namespace's Secret, unless the administrator says so.
+func TestConfigMapsOfServicesShowTheServicesTheyName(t *testing.T) {
+	api := newAPIServer(t, nginxClass(), aConfigMap("infra", "tcp", "9000", "shop/queue:amqp:PROXY"), aService("shop", "queue"), aService("shop", "lines"))
+	r := follow(t, api, Options{StreamConfigMaps: []cluster.Name{named("infra", "tcp"), named("infra", "udp")}}).synced()
+	has := func(names ...string) func(cluster.Snapshot) bool {
+		return func(s cluster.Snapshot) bool {
+			for _, name := range []string{"queue", "lines"} {
+				if is := s.Service("shop", name) != nil; is != slices.Contains(names, name) {
+					return false
+				}
+			}
+			return true
+		}
+	}
+	if !has("queue")(r.Snapshot()) {
+		t.Error("the Service of the entry is not there, or another is")
+	}
+	api.put(aConfigMap("infra", "tcp", "9000", "shop/lines:1"))
+	r.shows("that of the new entry is there", has("lines"))
+	api.put(aConfigMap("infra", "udp", "9000", "shop/queue:1", "9001", "nonsense"))
+	r.shows("those of both ConfigMaps are there", has("queue", "lines"))
+	api.remove(aConfigMap("infra", "tcp"))
+	r.shows("that of the ConfigMap that is gone is not", has("queue"))
+}
+
 func TestSecretsOfOtherNamespacesNeedLeave(t *testing.T) {
 	api := newAPIServer(t, nginxClass(), aConfigMap("infra", "controller"), aSecret("blog", "users", "one"),
 		ingress("shop", "web", annotated("auth-secret", "blog/users")))

@@ -34,8 +34,10 @@ func Permissions(o Options) (inCluster []rbacv1.PolicyRule, byNamespace map[stri
 	for _, name := range o.Secrets {
 		grants[name.Namespace] = append(grants[name.Namespace], secrets)
 	}
-	if o.ConfigMap != (cluster.Name{}) {
-		grants[o.ConfigMap.Namespace] = append(grants[o.ConfigMap.Namespace], configMaps)
+	for _, name := range append([]cluster.Name{o.ConfigMap}, o.StreamConfigMaps...) {
+		if name != (cluster.Name{}) {
+			grants[name.Namespace] = append(grants[name.Namespace], configMaps)
+		}
 	}
 	byNamespace = map[string][]rbacv1.PolicyRule{}
 	for namespace, list := range grants {

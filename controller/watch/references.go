@@ -76,6 +76,9 @@ func serviceReferences(ing *networkingv1.Ingress) []reference {
 
 func (s *Source) flagReferences() []reference {
 	list := []reference{{configMap, s.options.ConfigMap}}
+	for _, name := range s.options.StreamConfigMaps {
+		list = append(list, reference{configMap, name})
+	}
 	for _, name := range s.options.Secrets {
 		list = append(list, reference{secret, name})
 	}
@@ -95,6 +98,19 @@ func configMapReferences(m *corev1.ConfigMap) []reference {
 		{configMap, parseName(m.Data["add-headers"], m.Namespace)},
 		{secret, parseName(m.Data["ssl-dh-param"], m.Namespace)},
 	})
+}
+
+// streamReferences are the Services that a ConfigMap of TCP or UDP services refers to.
+func streamReferences(m *corev1.ConfigMap) []reference {
+	if m == nil {
+		return nil
+	}
+	var list []reference
+	for _, value := range m.Data {
+		name, _, _ := strings.Cut(value, ":")
+		list = append(list, reference{service, parseName(name, m.Namespace)})
+	}
+	return tidy(list)
 }
 
 // mayCrossNamespaces tells whether annotations may refer to Secrets of other namespaces.

@@ -31,9 +31,10 @@ type Options struct {
 	AnnotationsPrefix string // "nginx.ingress.kubernetes.io" if empty
 
 	// What flags name is watched wherever it is.
-	ConfigMap cluster.Name   // the controller's, or zero
-	Secrets   []cluster.Name // such as that of the default certificate
-	Services  []cluster.Name // such as the default backend; these keep their status and external addresses
+	ConfigMap        cluster.Name   // the controller's, or zero
+	StreamConfigMaps []cluster.Name // of TCP and UDP services
+	Secrets          []cluster.Name // such as that of the default certificate
+	Services         []cluster.Name // such as the default backend; these keep their status and external addresses
 
 	Log      *slog.Logger // may be nil
 	Observer Observer     // may be nil
@@ -72,8 +73,9 @@ type Source struct {
 	former            map[cluster.Name][]former // what only a fallback refers to
 	judged            bool                      // Judged has been called
 	uses              map[reference]*use
-	flags, global     holder // what flags refer to, and the controller's ConfigMap
-	crossNamespace    bool   // Ingresses may refer to Secrets of other namespaces
+	flags, global     holder                   // what flags refer to, and the controller's ConfigMap
+	streams           map[cluster.Name]*holder // the ConfigMaps of TCP and UDP services
+	crossNamespace    bool                     // Ingresses may refer to Secrets of other namespaces
 }
 
 // run is the time of one call of Run.

@@ -113,8 +113,7 @@ func (s *Supervisor) launch() (*instance, error) {
 	if err := s.channel.prepare(); err != nil {
 		s.options.Log.Error("NGINX starts without the latest state", "error", err)
 	}
-	// NGINX binds no socket whose name exists, even if nobody listens.
-	_ = os.Remove(s.path("state.sock"))
+	s.removeSockets()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.wanted {
@@ -129,6 +128,14 @@ func (s *Supervisor) launch() (*instance, error) {
 		s.options.Log.Error("cannot note NGINX's process", "error", err)
 	}
 	return m, nil
+}
+
+// removeSockets removes those of an NGINX that is no more, and that its workers have among themselves: NGINX binds no socket whose
+// name exists, even if nobody listens.
+func (s *Supervisor) removeSockets() {
+	for _, name := range []string{"state.sock", "body/streams.sock", "body/https.sock", "body/passthrough.sock"} {
+		_ = os.Remove(s.path(name))
+	}
 }
 
 func (s *Supervisor) path(name string) string { return filepath.Join(s.options.Dir, name) }
@@ -251,7 +258,7 @@ func (s *Supervisor) finish() {
 		case <-time.After(time.Second): // somebody else may hold the pipe
 		}
 	}
-	_ = os.Remove(s.path("state.sock"))
+	s.removeSockets()
 	_ = os.Remove(s.path("nginx.pid"))
 }
 

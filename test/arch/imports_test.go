@@ -24,7 +24,8 @@ var layers = []layer{
 	{"templates", []string{"nginx"}, "layout decides nothing, so it needs to know nothing"},
 	{"controller/cluster", nil, "what exists does not depend on what we make of it"},
 	{"controller/translate", []string{"annotations", "controller/cluster", "nginx", "nginx/dynamic"}, "the meaning of objects is neither text nor a process"},
-	{"controller", slices.Concat(pure, []string{"nginx/dynamic", "nginx/routing"}), "the loop reaches the world through interfaces of its own"},
+	{"controller/streams", []string{"controller/cluster", "controller/translate", "nginx", "nginx/dynamic"}, "what is passed on without a look at HTTP needs none of its features"},
+	{"controller", slices.Concat(pure, []string{"controller/streams", "nginx/dynamic", "nginx/routing"}), "the loop reaches the world through interfaces of its own"},
 	{"controller/admission", slices.Concat([]string{"controller"}, pure), "a verdict is made of a plan and nothing else"},
 	{"controller/webhook", []string{"controller", "controller/admission", "controller/cluster", "controller/translate"}, "who carries questions and answers does not know what is right"},
 	{"controller/authority", nil, "who keeps a certificate need not know what it is for"},
@@ -117,7 +118,7 @@ var pureRules = map[string]struct {
 	except []string
 	why    string
 }{
-	"nginx": {}, "nginx/dynamic": {}, "annotations": {}, "annotations/snippet": {}, "templates": {}, "controller/translate": {}, "controller/cluster": {},
+	"nginx": {}, "nginx/dynamic": {}, "annotations": {}, "annotations/snippet": {}, "templates": {}, "controller/translate": {}, "controller/cluster": {}, "controller/streams": {},
 	"controller/admission": {},
 	"controller":           {[]string{"log", "sync", "time"}, "it is the loop as well: it waits, counts and says what happened"},
 }

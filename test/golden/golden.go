@@ -9,6 +9,7 @@
 //	want/servers/HOST           the server block of a host, without its first and last lines
 //	want/configmap              lines of nginx.conf that the ConfigMap takes away and adds
 //	want/upstreams              upstreams.conf
+//	want/streams                the stream block, and streams.conf
 //	want/state                  the dynamic state, certificates left out
 //	want/shapes                 the server that all hosts without settings of their own share, in dynamic mode
 //	want/problems               one line per Problem
@@ -33,6 +34,7 @@ import (
 
 	"github.com/sluice-ingress/sluice/controller"
 	"github.com/sluice-ingress/sluice/controller/cluster"
+	"github.com/sluice-ingress/sluice/controller/streams"
 	"github.com/sluice-ingress/sluice/controller/translate"
 	"github.com/sluice-ingress/sluice/nginx/dynamic"
 	"github.com/sluice-ingress/sluice/templates"
@@ -67,8 +69,9 @@ var Render = templates.Options{
 		"/usr/lib/nginx/modules/ndk_http_module.so", "/usr/lib/nginx/modules/ngx_http_lua_module.so",
 		"/usr/lib/nginx/modules/ngx_http_headers_more_filter_module.so",
 	},
+	StreamModules:   []string{"/usr/lib/nginx/modules/ngx_stream_module.so", "/usr/lib/nginx/modules/ngx_stream_js_module.so"},
 	ShutdownTimeout: 10 * time.Second, AccessLog: "/var/log/nginx/access.log", ErrorLog: "/var/log/nginx/error.log",
-	HTTPPort: 8080, HTTPSPort: 8443,
+	HTTPPort: 8080, HTTPSPort: 8443, StreamPort: 10247,
 }
 
 // Files lists the cases below a directory.
@@ -108,7 +111,7 @@ func New(t testing.TB, path string, archive *txtar.Archive) Case {
 	}
 	c := Case{Path: path, Archive: archive, Options: controller.Options{
 		Translate: translate.Options{ReportUnclaimed: true, SelfSigned: SelfSigned, Selection: cluster.Selection{WithoutClass: true}},
-		Render:    Render, Templates: set,
+		Render:    Render, Templates: set, Streams: streams.Options{Reserved: map[int]string{8080: "HTTP", 8443: "HTTPS", 10247: "--stream-port"}},
 	}}
 	c.add(t, "base.yaml", base)
 	for _, f := range archive.Files {
@@ -151,6 +154,12 @@ func (c *Case) options(t testing.TB, text string) {
 			o.DefaultBackend = cluster.Name{Namespace: namespace, Name: name}
 		case "default-ssl-certificate":
 			o.DefaultSecret = cluster.Name{Namespace: namespace, Name: name}
+		case "tcp-services-configmap":
+			c.Options.Streams.TCP = cluster.Name{Namespace: namespace, Name: name}
+		case "udp-services-configmap":
+			c.Options.Streams.UDP = cluster.Name{Namespace: namespace, Name: name}
+		case "enable-ssl-passthrough":
+			o.Passthrough = true
 		case "disable-catch-all":
 			o.Selection.DisableCatchAll = true
 		case "disable-svc-external-name":
@@ -249,6 +258,11 @@ func (c Case) section(t *testing.T, plan controller.Plan, what string) string {
 	case what == "upstreams":
 		text, _ := plan.Files.Get("upstreams.conf")
 		return string(text)
+	case what == "streams":
+		main, _ := plan.Files.Get("nginx.conf")
+		_, block, _ := strings.Cut(string(main), "\nstream {\n")
+		text, _ := plan.Files.Get("streams.conf")
+		return "stream {\n" + block + "# streams.conf\n" + string(text)
 	case what == "state":
 		return state(t, plan.Dynamic)
 	case what == "problems":

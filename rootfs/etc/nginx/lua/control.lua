@@ -5,6 +5,7 @@
 local certificate = require("certificate")
 local routes = require("routes")
 local state = require("state")
+local streams = require("streams")
 
 local LARGE = 2 ^ 20 -- bytes of a document; what it leaves behind is worth collecting at once
 
@@ -26,7 +27,10 @@ end
 local function apply(text)
   local document = state.decode(text)
   if not document then return #text, 400, "the document is no JSON object" end
-  return #text, state.apply(document, certificate.check)
+  local status, problem = state.apply(document, certificate.check)
+  if status then return #text, status, problem end
+  problem = streams.publish(document)
+  return #text, problem and 502, problem
 end
 
 local function post_state()

@@ -20,6 +20,7 @@ local resolver = require("resolver")
 local router = require("router")
 local routes = require("routes")
 local state = require("state")
+local streams = require("streams")
 
 local var, now = ngx.var, ngx.now
 local exec, exit, log = ngx.exec, ngx.exit, ngx.log
@@ -58,10 +59,11 @@ end
 
 local configuration -- that this worker runs
 
--- init_worker tells the controller which one that is.
-function M.init_worker(hash)
+-- init_worker tells the controller which one that is. socket is where stream.js listens, nil without streams.
+function M.init_worker(hash, socket)
   configuration = hash
   seed()
+  streams.init_worker(socket)
   local id = ngx.worker.id()
   if id then state.set_worker(id, ngx.worker.pid(), configuration, ngx.worker.count()) end
 end
