@@ -113,7 +113,7 @@ type samples map[string]sample
 func goldens(t *testing.T) (ofAnnotations, ofKeys samples) {
 	t.Helper()
 	ofAnnotations, ofKeys = samples{}, samples{}
-	for _, dir := range []string{"annotations/testdata", "controller/translate/testdata"} {
+	for _, dir := range []string{"annotations/testdata", "controller/streams/testdata", "controller/translate/testdata"} {
 		for _, path := range golden.Files(t, filepath.Join(top, dir)) {
 			c := golden.Load(t, path)
 			mentioned := mentionedIn(c.Objects.Lists().Ingresses)

@@ -137,7 +137,7 @@ func tryGoldens(t *testing.T, routing controller.Routing) {
 	pods.Start(t, "10.244.9.1:9080", "auth", nil) // who is asked about requests must not be on loopback
 	dir := stateDir(t)
 	engine := startNGINX(t, dir)
-	for _, cases := range []string{"../../controller/translate/testdata", "../../annotations/testdata"} {
+	for _, cases := range []string{"../../controller/translate/testdata", "../../annotations/testdata", "../../controller/streams/testdata"} {
 		for _, path := range golden.Files(t, cases) {
 			t.Run(strings.TrimSuffix(filepath.Base(path), ".txtar"), func(t *testing.T) {
 				c := golden.Load(t, path)

@@ -1,0 +1,409 @@
+//go:build integration
+
+package integration
+
+import (
+	"bufio"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/sluice-ingress/sluice/test/pods"
+)
+
+// The ConfigMaps and the Service of all tests of streams.
+const streamServices = `
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: tcp, namespace: sluice}
+data:
+  "18611": shop/lines:9000
+  "18612": shop/lines:main::PROXY
+  "18613": shop/lines:main:PROXY:PROXY
+  "18614": shop/lines:main:proxy
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: udp, namespace: sluice}
+data: {"18615": "shop/lines:datagrams"}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: lines, namespace: shop}
+spec: {ports: [{name: main, port: 9000}, {name: datagrams, port: 9001, protocol: UDP}]}
+`
+
+const linePort, datagramPort = 18631, 18632
+
+func linePods(numbers ...int) string {
+	text := fmt.Sprintf(`
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: lines-1, namespace: shop, labels: {kubernetes.io/service-name: lines}}
+addressType: IPv4
+ports: [{name: main, port: %d}, {name: datagrams, port: %d, protocol: UDP}]
+endpoints:
+`, linePort, datagramPort)
+	for _, n := range numbers {
+		text += fmt.Sprintf("- {addresses: [%s]}\n", podIP(n))
+	}
+	return text
+}
+
+// startLinePod answers each line, by TCP, and each datagram with its number and what it got.
+func startLinePod(t testing.TB, n int) (stop func()) {
+	t.Helper()
+	listener, err := net.Listen("tcp", net.JoinHostPort(podIP(n), strconv.Itoa(linePort)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	packets, err := net.ListenPacket("udp", net.JoinHostPort(podIP(n), strconv.Itoa(datagramPort)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		for {
+			connection, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer connection.Close()
+				for in := bufio.NewScanner(connection); in.Scan(); {
+					fmt.Fprintf(connection, "%d %s\n", n, in.Text())
+				}
+			}()
+		}
+	}()
+	go func() {
+		for buffer := make([]byte, 2000); ; {
+			size, from, err := packets.ReadFrom(buffer)
+			if err != nil {
+				return
+			}
+			_, _ = packets.WriteTo(fmt.Appendf(nil, "%d %s", n, buffer[:size]), from)
+		}
+	}()
+	stop = sync.OnceFunc(func() { listener.Close(); packets.Close() })
+	t.Cleanup(stop)
+	return stop
+}
+
+// says sends a text to a port and returns the lines that come back, as many as were sent.
+func says(network string, port int, text string) (string, error) {
+	connection, err := net.DialTimeout(network, fmt.Sprintf("127.0.0.1:%d", port), 5*time.Second)
+	if err != nil {
+		return "", err
+	}
+	defer connection.Close()
+	if err := connection.SetDeadline(time.Now().Add(5 * time.Second)); err != nil {
+		return "", err
+	}
+	if _, err := io.WriteString(connection, text); err != nil {
+		return "", err
+	}
+	if network == "udp" {
+		buffer := make([]byte, 2000)
+		n, err := connection.Read(buffer)
+		return string(buffer[:n]), err
+	}
+	in, got := bufio.NewReader(connection), ""
+	for range strings.Count(text, "\n") {
+		line, err := in.ReadString('\n')
+		got += line
+		if err != nil {
+			return got, err
+		}
+	}
+	return got, nil
+}
+
+// answers returns a check that the port answers a line from the pod.
+func answers(network string, port, pod int) func() error {
+	return func() error {
+		got, err := says(network, port, "hello\n")
+		if want := fmt.Sprintf("%d hello\n", pod); err == nil && got != want {
+			err = fmt.Errorf("the answer is %q, not %q", got, want)
+		}
+		return err
+	}
+}
+
+func startStreams(t *testing.T, numbers ...int) *daemon {
+	t.Helper()
+	return startDaemon(t, ports{18601, 18602, 18603}, map[string]string{"services.yaml": streamServices, "pods.yaml": linePods(numbers...)},
+		"--tcp-services-configmap", "sluice/tcp", "--udp-services-configmap", "sluice/udp", "--stream-port", "18604")
+}
+
+// Connections and datagrams reach the pods there are now, and no change of them is a reload.
+func TestStreams(t *testing.T) {
+	for n := 1; n <= 3; n++ {
+		startLinePod(t, n)
+	}
+	d := startStreams(t, 1)
+	for network, port := range map[string]int{"tcp": 18611, "udp": 18615} {
+		d.eventually(5*time.Second, network+" is answered", answers(network, port, 1))
+	}
+	reloads := d.reloads()
+
+	var failures atomic.Int64
+	stop, done := make(chan struct{}), sync.WaitGroup{}
+	for range 4 {
+		done.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if got, err := says("tcp", 18611, "hello\n"); err != nil {
+					failures.Add(1)
+					t.Logf("%q: %v", got, err)
+				}
+			}
+		})
+	}
+	for round := range 5 {
+		pod := round%3 + 1
+		d.write("pods.yaml", linePods(pod))
+		for network, port := range map[string]int{"tcp": 18611, "udp": 18615} {
+			d.eventually(5*time.Second, network+" is answered by the new pod", answers(network, port, pod))
+		}
+	}
+	d.write("pods.yaml", linePods(1, 2))
+	seen := map[string]bool{}
+	d.eventually(5*time.Second, "both pods answer", func() error {
+		got, err := says("tcp", 18611, "hello\n")
+		if seen[got] = err == nil; !seen["1 hello\n"] || !seen["2 hello\n"] {
+			return fmt.Errorf("so far %v answer, %w", seen, err)
+		}
+		return nil
+	})
+	close(stop)
+	done.Wait()
+	if n := failures.Load(); n > 0 {
+		t.Errorf("%d connections failed", n)
+	}
+	if now := d.reloads(); now != reloads {
+		t.Errorf("changes of endpoints reloaded NGINX %v times", now-reloads)
+	}
+
+	d.write("pods.yaml", linePods())
+	d.eventually(5*time.Second, "without pods, connections are closed", func() error {
+		if got, err := says("tcp", 18611, "hello\n"); err == nil {
+			return fmt.Errorf("the answer is %q", got)
+		}
+		return nil
+	})
+	d.write("pods.yaml", linePods(2))
+	d.eventually(5*time.Second, "tcp is answered again", answers("tcp", 18611, 2))
+}
+
+// A pod that refuses connections costs no client its connection, whether NGINX has it from its file or was told of it.
+func TestStreamsTryOtherPods(t *testing.T) {
+	startLinePod(t, 2)
+	d := startStreams(t, 1, 2)
+	check := func() {
+		t.Helper()
+		for range 40 {
+			if err := answers("tcp", 18611, 2)(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	d.eventually(5*time.Second, "tcp is answered", answers("tcp", 18611, 2))
+	check()
+	stop := startLinePod(t, 3)
+	d.write("pods.yaml", linePods(2, 3))
+	d.eventually(5*time.Second, "the new pod answers", answers("tcp", 18611, 3))
+	stop()
+	check()
+}
+
+// The PROXY protocol is understood and spoken where the entry says so.
+func TestStreamsSpeakPROXY(t *testing.T) {
+	startLinePod(t, 1)
+	d := startStreams(t, 1)
+	d.eventually(5*time.Second, "tcp is answered", answers("tcp", 18611, 1))
+	const header = "PROXY TCP4 192.0.2.7 127.0.0.1 4711 18613\r\n"
+	got := map[string]string{}
+	for name, try := range map[string]struct {
+		port int
+		text string
+	}{
+		"neither": {18611, "hello\n"}, "in": {18614, header + "hello\n"}, "in and out": {18613, header + "hello\n"},
+		"out": {18612, "hello\n"},
+	} {
+		connection, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", try.port))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer connection.Close()
+		if err := connection.SetDeadline(time.Now().Add(5 * time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(connection, try.text); err != nil {
+			t.Fatal(err)
+		}
+		in := bufio.NewReader(connection)
+		for !strings.Contains(got[name], "hello") {
+			line, err := in.ReadString('\n')
+			if err != nil {
+				t.Fatalf("%s: %q, then %v", name, got[name], err)
+			}
+			got[name] += line
+		}
+		if port := fmt.Sprint(connection.LocalAddr().(*net.TCPAddr).Port); name == "out" {
+			got[name] = strings.ReplaceAll(got[name], port, "PORT")
+		}
+	}
+	want := map[string]string{
+		"neither": "1 hello\n", "in": "1 hello\n", "out": "1 PROXY TCP4 127.0.0.1 127.0.0.1 PORT 18612\n1 hello\n",
+		"in and out": "1 PROXY TCP4 192.0.2.7 127.0.0.1 4711 18613\n1 hello\n",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("pods get (-want +got):\n%s", diff)
+	}
+	if got, err := says("tcp", 18613, "no header\n"); err == nil {
+		t.Errorf("without a header the answer is %q", got)
+	}
+}
+
+// A master that dies, and a controller that does, cost streams nothing for long: what starts has the newest endpoints.
+func TestStreamsSurviveTheMaster(t *testing.T) {
+	startLinePod(t, 1)
+	startLinePod(t, 2)
+	d := startStreams(t, 1)
+	d.eventually(5*time.Second, "tcp is answered", answers("tcp", 18611, 1))
+	d.write("pods.yaml", linePods(2))
+	d.eventually(5*time.Second, "the new pod answers", answers("tcp", 18611, 2))
+	text, err := os.ReadFile(filepath.Join(d.state, "nginx.pid"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid, err := strconv.Atoi(strings.Fields(string(text))[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	d.eventually(10*time.Second, "another master is there", func() error {
+		now, err := os.ReadFile(filepath.Join(d.state, "nginx.pid"))
+		if err == nil && string(now) == string(text) {
+			err = errors.New("it is the same")
+		}
+		return errors.Join(err, d.probe("/readyz"))
+	})
+	for range 20 {
+		if err := answers("tcp", 18611, 2)(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d.write("pods.yaml", linePods(1))
+	d.eventually(5*time.Second, "the other pod answers", answers("tcp", 18611, 1))
+	d.eventually(5*time.Second, "udp is answered", answers("udp", 18615, 1))
+}
+
+// vault is a host whose TLS ends at its pod.
+const vault = `
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: vault, namespace: shop, annotations: {nginx.ingress.kubernetes.io/ssl-passthrough: "true"}}
+spec: {rules: [{host: vault.test, http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: vault, port: {number: 443}}}}]}}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: vault, namespace: shop}
+spec: {ports: [{port: 443}]}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: vault-1, namespace: shop, labels: {kubernetes.io/service-name: vault}}
+addressType: IPv4
+ports: [{port: 18641, name: ""}]
+endpoints: [{addresses: [127.0.30.9]}]
+`
+
+// askFrom sends a request for a host over TLS from an address of its own, and says that it comes from elsewhere.
+func askFrom(address, host string) (*http.Response, string, error) {
+	dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(address)}, Timeout: 5 * time.Second}
+	transport := &http.Transport{
+		TLSClientConfig: &tls.Config{ServerName: host, InsecureSkipVerify: true}, //nolint:gosec // who answers is compared
+		DialContext:     dialer.DialContext, ForceAttemptHTTP2: true,
+	}
+	defer transport.CloseIdleConnections()
+	request, err := http.NewRequest(http.MethodGet, "https://127.0.0.1:18602/", nil)
+	if err != nil {
+		return nil, "", err
+	}
+	request.Host = host
+	request.Header.Set("X-Forwarded-For", "203.0.113.9")
+	response, err := (&http.Client{Transport: transport, Timeout: 5 * time.Second}).Do(request)
+	if err != nil {
+		return nil, "", err
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	return response, string(body), err
+}
+
+// TLS for one host ends at its pods, that of its neighbour here, which knows who its clients are.
+func TestPassthrough(t *testing.T) {
+	for _, mode := range []string{"compiled", "dynamic"} {
+		t.Run(mode, func(t *testing.T) { passThrough(t, mode) })
+	}
+}
+
+func passThrough(t *testing.T, mode string) {
+	_, pair := certificate(t)
+	pods.Start(t, podAddress(1), "web", nil)
+	pods.Start(t, "127.0.30.9:18641", "vault", &pair)
+	manifests := shop("shop.test", 1)
+	manifests["vault.yaml"] = vault
+	d := startDaemon(t, ports{18601, 18602, 18603}, manifests, "--enable-ssl-passthrough", "--stream-port", "18604", "--routing", mode)
+	own, err := x509.ParseCertificate(pair.Certificate[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.eventually(5*time.Second, "TLS of the host ends at its pod", func() error {
+		response, body, err := askFrom("127.0.44.7", "vault.test")
+		if err == nil && !response.TLS.PeerCertificates[0].Equal(own) {
+			err = errors.New("the certificate is not the pod's")
+		}
+		if err == nil && !strings.Contains(body, `"service":"vault"`) {
+			err = fmt.Errorf("the pod does not answer: %s", body)
+		}
+		return err
+	})
+	response, body, err := askFrom("127.0.44.7", "shop.test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if response.TLS.PeerCertificates[0].Equal(own) || response.StatusCode != http.StatusOK || response.ProtoMajor != 2 {
+		t.Errorf("the neighbour answers %s over %s", response.Status, response.Proto)
+	}
+	for _, want := range []string{`"X-Real-Ip":["127.0.44.7"]`, `"X-Forwarded-For":["127.0.44.7"]`, `"X-Forwarded-Port":["443"]`} {
+		if !strings.Contains(body, want) {
+			t.Errorf("the neighbour's pod gets no %s: %s", want, body)
+		}
+	}
+	if status, pod, err := d.get("vault.test", "/"); err != nil || status != http.StatusOK || pod != "127.0.30.9:18641" {
+		t.Errorf("in the clear, the host answers %d by %q, %v", status, pod, err)
+	}
+}
