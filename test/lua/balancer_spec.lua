@@ -12,9 +12,7 @@ local function entry_of(generation, ...)
 end
 
 local function pool_of(...)
-  local pool = balancer.new()
-  balancer.sync(pool, entry_of(1, ...), nothing)
-  return pool
+  return balancer.make(entry_of(1, ...), nothing)
 end
 
 local function at(time) return function() return time end end
@@ -47,19 +45,17 @@ spec("balancer: names become peers, and are followed", function()
   local found = { version = 1, addresses = { address.parse("10.0.0.1"), address.parse("10.0.0.2") } }
   local function resolved(name) return name == "db.example.com" and found or nil end
   local entry = { generation = 1, names = { { address = "db.example.com", port = 81 }, { address = "x", port = 82 } } }
-  local pool = balancer.new()
-  same(balancer.stale(pool, entry, resolved), true)
-  balancer.sync(pool, entry, resolved)
+  local pool = balancer.make(entry, resolved)
   same(pool.count, 2)
   same(pool.peers[2].port, 81)
   same(balancer.stale(pool, entry, resolved), false)
   found = { version = 2, addresses = { address.parse("10.0.0.3") } }
   same(balancer.stale(pool, entry, resolved), true)
-  balancer.sync(pool, entry, resolved)
+  pool = balancer.make(entry, resolved, nil, nil, pool)
   same(first(pool), "10.0.0.3")
   found = nil
   same(balancer.stale(pool, entry, resolved), true)
-  balancer.sync(pool, entry, resolved)
+  pool = balancer.make(entry, resolved, nil, nil, pool)
   same(first(pool), nil)
   same(balancer.stale(pool, entry, resolved), false)
 end)
@@ -164,7 +160,7 @@ end)
 spec("balancer: a new entry forgets who was set aside", function()
   local pool = pool_of("10.0.0.1", "10.0.0.2")
   retry(pool, "10.0.0.1:80", nil, 100)
-  balancer.sync(pool, entry_of(2, "10.0.0.1", "10.0.0.2"), nothing)
+  pool = balancer.make(entry_of(2, "10.0.0.1", "10.0.0.2"), nothing, nil, nil, pool)
   local seen = {}
   for _ = 1, 2 do seen[first(pool, 101)] = true end
   same(seen["10.0.0.1"], true)

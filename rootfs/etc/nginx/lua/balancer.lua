@@ -16,27 +16,6 @@ local TRIAL = 6 -- seconds; if it has not failed by then, it gets its share. By 
 
 local M = {}
 
--- new makes the pool of a backend that has no peers yet.
-function M.new()
-  return {
-    generation = nil, -- of the entry the peers were made from
-    versions = {}, -- of the resolved names, in the order of the entry's names
-    peers = {},
-    count = 0,
-    all = {}, -- the peers and those that only get the requests of their sessions
-    is_plain = true, -- requests are all alike
-    by_cost = false, -- the ring is one of ewma.lua
-    ring = round_robin.new(), -- over the peers that are not ejected
-    hash_by = nil, -- as in the entry; nil if affinity comes first
-    affinity = nil, -- as in the entry
-    named = nil, -- with affinity, all by the tokens that cookies have
-    ejected = nil, -- key of a peer to the time until which it is; nil as long as there is none
-    trials = {}, -- keys of ejected peers that have been given a request, or will be with the next
-    due = {}, -- the latter
-    recheck = nil, -- the earliest time in ejected
-  }
-end
-
 -- stale tells whether the pool was made from something else than this entry and these resolved names.
 -- resolved(name) gives {version, addresses}, or nil for a name that has no address.
 function M.stale(pool, entry, resolved)
@@ -58,9 +37,9 @@ local function add(list, present, bytes, port, sessions_only)
   list[#list + 1] = { key = key, address = address.for_nginx(bytes), port = port, sessions_only = sessions_only or nil }
 end
 
--- listed gives all that the entry lists, and the versions of the names.
+-- listed gives all that the entry lists, and the versions of the names, nil without names.
 local function listed(entry, resolved)
-  local list, present, versions = {}, {}, {}
+  local list, present, versions = {}, {}, entry.names and {}
   for _, endpoint in ipairs(entry.endpoints or {}) do
     add(list, present, address.parse(endpoint.address), endpoint.port, endpoint.sessions_only)
   end
@@ -74,23 +53,29 @@ local function listed(entry, resolved)
   return list, versions
 end
 
--- follow says how requests are told apart, as the entry has it.
-local function follow(pool, entry, token)
-  local by_cost = entry.balance == "ewma"
-  if pool.by_cost ~= by_cost then
-    pool.by_cost, pool.ring = by_cost, (by_cost and ewma or round_robin).new()
+-- for_all gives the peers that are not only for their sessions: the list itself, if that are all.
+local function for_all(list)
+  local peers = {}
+  for _, peer in ipairs(list) do
+    if not peer.sessions_only then peers[#peers + 1] = peer end
   end
-  pool.affinity, pool.hash_by, pool.named = entry.affinity, nil, nil
-  if entry.affinity then
-    pool.named = {}
-    for _, peer in ipairs(pool.all) do
-      peer.token = token(entry.affinity.key, peer.address .. ":" .. peer.port)
-      pool.named[peer.token] = peer
-    end
-  else
-    pool.hash_by = entry.hash_by
+  return #peers < #list and peers or list
+end
+
+-- named gives peers by the tokens that cookies have.
+local function named(peers, key, token)
+  local by_token = {}
+  for _, peer in ipairs(peers) do
+    peer.token = token(key, peer.address .. ":" .. peer.port)
+    by_token[peer.token] = peer
   end
-  pool.is_plain = not (by_cost or pool.affinity or pool.hash_by)
+  return by_token
+end
+
+-- ring_of gives the ring of a former pool, or nil, if that was balanced in this way; else a new one.
+local function ring_of(former, by_cost)
+  if former and former.by_cost == by_cost then return former.ring end
+  return by_cost and ewma.new() or round_robin.new()
 end
 
 local function sync_ring(pool, peers)
@@ -98,20 +83,41 @@ local function sync_ring(pool, peers)
   return round_robin.sync(pool.ring, peers)
 end
 
--- sync makes the peers anew and forgets ejections: whoever is listed now is meant to work. token(key, text) gives the token of
--- a cookie.
-function M.sync(pool, entry, resolved, now, token)
+-- make gives the pool of a backend that has an entry. former is the one it had, or nil: what that has shown of peers stays, but
+-- ejections are forgotten, as whoever is listed now is meant to work. token(key, text) gives the token of a cookie.
+--
+-- There are many pools, so most have no more than the first seven fields: a table of eight takes half of one of nine.
+function M.make(entry, resolved, now, token, former)
   local list, versions = listed(entry, resolved)
-  local peers = {}
-  for _, peer in ipairs(list) do
-    if not peer.sessions_only then peers[#peers + 1] = peer end
+  local peers, by_cost = for_all(list), entry.balance == "ewma"
+  local pool = {
+    generation = entry.generation,
+    all = list, -- the peers and those that only get the requests of their sessions
+    peers = peers,
+    count = #peers,
+    by_cost = by_cost, -- the ring is one of ewma.lua
+    ring = ring_of(former, by_cost), -- over the peers that are not ejected
+    is_plain = not (by_cost or entry.affinity or entry.hash_by), -- requests are all alike
+  }
+  if versions then pool.versions = versions end -- of the resolved names, in the order of the entry's names
+  if entry.affinity then
+    pool.affinity = entry.affinity
+    pool.named = named(list, entry.affinity.key, token) -- all by the tokens that cookies have
+  elseif entry.hash_by then
+    pool.hash_by = entry.hash_by
   end
-  pool.generation, pool.versions = entry.generation, versions
-  pool.all, pool.peers, pool.count = list, peers, #peers
-  pool.ejected, pool.trials, pool.due, pool.recheck = nil, {}, {}, nil
-  follow(pool, entry, token)
-  if pool.by_cost then ewma.adopt(pool.ring, list, now()) end
+  if by_cost then ewma.adopt(pool.ring, list, now()) end
   sync_ring(pool, peers)
+  return pool
+end
+
+-- remembers tells whether a pool knows of its peers what requests would find out again at a cost: that some do not
+-- work, or have requests to work on.
+function M.remembers(pool, now)
+  for _, out in pairs(pool.ejected or {}) do
+    if out > now then return true end
+  end
+  return pool.by_cost and ewma.is_busy(pool.ring)
 end
 
 -- settle gives the ring the peers that are not ejected at this time. One whose time is over is tried with a single request
@@ -137,12 +143,16 @@ local function settle(pool, now)
     end
   end
   if not recheck then pool.ejected = nil end
-  pool.recheck = recheck
+  pool.recheck = recheck -- the earliest time in ejected
   sync_ring(pool, #usable > 0 and usable or pool.peers)
 end
 
 local function eject(pool, key, now)
-  pool.ejected = pool.ejected or {}
+  if not pool.ejected then
+    pool.ejected = {} -- key of a peer to the time until which it is
+    pool.trials = pool.trials or {} -- keys of ejected peers that have been given a request, or will be with the next
+    pool.due = pool.due or {} -- the latter
+  end
   pool.ejected[key], pool.trials[key] = now + EJECTED_FOR, nil
   settle(pool, now)
 end

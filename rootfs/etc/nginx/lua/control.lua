@@ -54,7 +54,7 @@ end
 local function get_status() return 200, state.status() end
 
 local function get_backend(name)
-  local entry = state.backend(name)
+  local entry = state.stored_backend(name)
   if not entry then return 404, { error = "no such backend" } end
   local affinity = entry.affinity
   return 200, {

@@ -7,7 +7,7 @@ local byte, find, sub = string.byte, string.find, string.sub
 local concat = table.concat
 
 local DOT, SLASH, STAR, TILDE = byte("."), byte("/"), byte("*"), byte("~")
-local NONE = {}
+local NONE = {} -- one for all, as nobody changes what is prepared
 
 local M = {}
 
@@ -43,8 +43,9 @@ end
 
 -- by_path resolves the indexes, from 0, of routes.
 local function by_path(indexes, routes)
+  if not indexes or not next(indexes) then return NONE end
   local out = {}
-  for path, index in pairs(indexes or NONE) do out[path] = routes[index + 1] end
+  for path, index in pairs(indexes) do out[path] = routes[index + 1] end
   return out
 end
 
@@ -57,7 +58,7 @@ local function slashes(exact, prefix)
       if route.slash and byte(path, -1) == SLASH and not exact[bare] and not prefix[bare] then out[bare] = route end
     end
   end
-  return out
+  return next(out) and out or NONE
 end
 
 -- lengths gives the lengths of paths, each once, the longest first.

@@ -5,6 +5,7 @@
 
 local cjson = require("cjson").new()
 local dictionary = require("dictionary")
+local recent = require("recent")
 local router = require("router")
 
 local current = dictionary.current
@@ -13,7 +14,7 @@ local shared = ngx.shared.sluice_state
 
 local NAMES = "patterns" -- the only entry in lists
 local LONGEST_OPEN = "longest_open" -- key of the dictionary: the length of the longest open key, or more
-local HALF = 8 * 2 ^ 20 -- bytes of texts in a half of what a worker keeps; decoded they take three times that
+local HALF = 2 ^ 20 -- bytes of texts in a half of what a worker keeps; decoded they take three to four times that
 
 local M = {}
 
@@ -53,50 +54,34 @@ function M.drop_unnamed(update, keys)
   if shared:get(LONGEST_OPEN) then shared:set(LONGEST_OPEN, longest) end
 end
 
--- What this worker has decoded, by key: {seen, generation, size, host}. When young is full it becomes old, and what was
--- old and has not been asked for since is forgotten. Keys without an entry are not kept, since clients choose them.
-local young, old, young_size = {}, {}, 0
-
-local function keep(key, entry)
-  if young_size + entry.size > HALF then
-    old, young, young_size = young, {}, 0
-  end
-  young[key], young_size = entry, young_size + entry.size
-end
-
-local function forget(key, entry)
-  if entry then young_size = young_size - entry.size end
-  young[key], old[key] = nil, nil
-  return nil
-end
+-- What this worker has decoded, by key: {seen, generation, size, host}. Keys without an entry are not kept, since clients
+-- choose them.
+local decoded = recent.new(HALF)
 
 -- refresh brings this worker's copy of an entry up to a generation, and gives it, or nil if there is none.
 local function refresh(key, entry, generation)
   -- The entry's generation is read first: if the text changes in between, it is merely read once more.
   local own = hosts.generation(key)
-  if own == nil then return forget(key, entry) end
-  if entry and entry.generation == own then
+  if own and entry and entry.generation == own then
     entry.seen = generation
     return entry
   end
-  local text = hosts.text(key)
+  local text = own and hosts.text(key)
   local ok, content = pcall(cjson.decode, text)
-  if not ok then return forget(key, entry) end -- dropped in between
-  if entry then young_size = young_size - entry.size else entry = {} end
-  entry.seen, entry.generation, entry.size = generation, own, #key + #text
+  if not ok then -- there is none, or it was dropped in between
+    recent.drop(decoded, key)
+    return nil
+  end
   -- A worker that is being replaced lacks shapes that new ones have. It goes on with what it had.
-  if router.fits(content, shapes) then entry.host = router.prepare(content) end
-  keep(key, entry)
+  local host = entry and entry.host
+  if router.fits(content, shapes) then host = router.prepare(content) end
+  entry = { seen = generation, generation = own, size = #key + #text, host = host }
+  recent.put(decoded, key, entry)
   return entry
 end
 
 local function entry_of(key)
-  local entry = young[key]
-  if not entry then
-    entry = old[key]
-    if entry then keep(key, entry) end
-  end
-  local generation = current()
+  local entry, generation = recent.get(decoded, key), current()
   if entry and entry.seen == generation then return entry end
   return refresh(key, entry, generation)
 end

@@ -6,6 +6,7 @@
 
 local cjson = require("cjson").new()
 local dictionary = require("dictionary")
+local recent = require("recent")
 local routes = require("routes")
 local updates = require("update")
 
@@ -14,6 +15,8 @@ local certificates = ngx.shared.sluice_certificates
 
 local HOST, WORKER = "host:", "worker:" -- keys of the state dictionary
 local APPLYING_AT_MOST = 30 -- seconds; then whoever holds the lock is dead
+local HALF = 3 * 2 ^ 20 -- bytes in a half of what a worker keeps of backends
+local SMALLEST, GROWTH = 700, 6 -- bytes that a backend takes there with its pool: each, and for a byte of its text
 
 local M = {}
 
@@ -187,57 +190,45 @@ function M.init(path)
   end
 end
 
--- This worker's copy, by backend: {seen, generation, absent} and the fields of the entry. The table of a backend stays
--- the same when its content changes, so others may keep things in it.
-local entries = {}
-local absent_count = 0
-local MOST_ABSENT = 1000
+-- What this worker has decoded, by backend: {seen, generation, size} and the fields of the entry; without a generation there is
+-- none. What others keep in the field pool is handed on when the content changes.
+local stays -- see keep_while
+local decoded = recent.new(HALF, function(entry) return entry.pool and stays and stays(entry.pool) end)
 
--- forget_absent keeps names that once had an entry from piling up.
-local function forget_absent()
-  for name, entry in pairs(entries) do
-    if entry.absent then entries[name] = nil end
-  end
-  absent_count = 0
-end
+-- keep_while has a backend's pool kept, however long nobody has asked for it, while a function says so of it.
+function M.keep_while(is_needed) stays = is_needed end
 
 -- refresh brings this worker's copy of one backend up to a generation.
 local function refresh(name, entry, generation)
-  if not entry then
-    entry = { absent = false }
-    entries[name] = entry
-  end
-  entry.seen = generation
   -- The generation is read first: if the content changes in between, it is merely read once more.
   local own = stored.generation(name)
-  if own ~= nil and own == entry.generation then return entry end
-  local content = own and M.decode(stored.text(name) or "")
-  entry.generation = content and own
-  entry.endpoints = content and content.endpoints
-  entry.names = content and content.names
-  entry.routes = content and content.routes
-  entry.balance = content and content.balance
-  entry.hash_by = content and content.hash_by
-  entry.affinity = content and content.affinity
-  if content then
-    entry.absent = false
+  if own and entry and entry.generation == own then
+    entry.seen = generation
     return entry
   end
-  if not entry.absent then
-    entry.absent = true
-    absent_count = absent_count + 1
-    if absent_count > MOST_ABSENT then forget_absent() end
-  end
-  return entry
+  local text = own and stored.text(name) or ""
+  local content = M.decode(text)
+  local fresh = content or {}
+  fresh.seen, fresh.generation, fresh.size = generation, content and own, SMALLEST + GROWTH * #text
+  fresh.pool = entry and entry.pool
+  recent.put(decoded, name, fresh)
+  return fresh
 end
 
 -- backend gives a backend's entry as of now, or nil. This is called for every request.
 function M.backend(name)
   local generation = current()
-  local entry = entries[name]
+  local entry = recent.get(decoded, name)
   if not entry or entry.seen ~= generation then entry = refresh(name, entry, generation) end
-  if entry.absent then return nil end
-  return entry
+  return entry.generation and entry or nil
+end
+
+-- stored_backend gives a backend's entry as it is in the dictionary, with its generation, or nil.
+function M.stored_backend(name)
+  local generation = stored.generation(name)
+  local content = generation and M.decode(stored.text(name) or "")
+  if content then content.generation = generation end
+  return content or nil
 end
 
 -- stay says that soon only workers of this configuration will be there; of none, if it is "".

@@ -32,6 +32,14 @@ end
 -- sync says which of them are to be used.
 function M.sync(ring, peers) ring.peers, ring.count = peers, #peers end
 
+-- is_busy tells whether some peer works on a request.
+function M.is_busy(ring)
+  for _, record in pairs(ring.records) do
+    if record.active > 0 then return true end
+  end
+  return false
+end
+
 -- usable gives a peer that is not in tried at or behind a place, or nil.
 local function usable(ring, at, tried)
   local peers, count = ring.peers, ring.count
