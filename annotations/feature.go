@@ -116,7 +116,7 @@ func HTTP(v Values, h *nginx.HTTP) []Finding {
 
 // Server applies what an Ingress says of a whole host.
 func Server(v Values, s *nginx.Server) ([]Finding, Outcome) {
-	return apply(v, s, func(f Feature) func(Values, *nginx.Server) error { return f.Server })
+	return apply(v, s, serverHook)
 }
 
 // Location applies what an Ingress says of one of its paths. Where the ConfigMap asks for a guard in vain, the
@@ -155,6 +155,21 @@ func locationHook(f Feature) func(Values, *nginx.Location) error {
 		err := f.Location(v, l)
 		if len(l.Body) != len(before.Body) || len(l.Early) != len(before.Early) || len(l.Headers) != len(before.Headers) || l.Protocol != before.Protocol || l.ToHTTPS != before.ToHTTPS || l.Return != before.Return {
 			l.Keys = append(l.Keys, f.Settings.givenIn(v)...)
+		}
+		return err
+	}
+}
+
+// serverHook is the same for servers.
+func serverHook(f Feature) func(Values, *nginx.Server) error {
+	if f.Server == nil {
+		return nil
+	}
+	return func(v Values, s *nginx.Server) error {
+		before := len(s.Directives)
+		err := f.Server(v, s)
+		if len(s.Directives) != before {
+			s.Keys = append(s.Keys, f.Settings.givenIn(v)...)
 		}
 		return err
 	}

@@ -60,14 +60,20 @@ func causes(live *nginx.Config, wanted nginx.Config, prefix string) []Cause {
 	for _, server := range changedServers(*live, wanted) {
 		add(server.Owner, "")
 	}
-	for _, owner := range namedAnew(*live, wanted) {
-		add(owner, "spec.rules")
-	}
+	namedAnew(*live, wanted, func(owner string, keys []string) {
+		for _, key := range keys {
+			add(owner, "metadata.annotations["+prefix+"/"+key+"]")
+		}
+		if len(keys) == 0 {
+			add(owner, "spec.rules")
+		}
+	})
 	return list
 }
 
-// namedAnew are the objects whose hosts have another block for their own settings than before, or none any more.
-func namedAnew(live, wanted nginx.Config) []string {
+// namedAnew calls visit with the objects whose hosts have another block for their own settings than before, or none any more, and
+// with the annotations that those are from, if it is known.
+func namedAnew(live, wanted nginx.Config, visit func(owner string, keys []string)) {
 	blocks := func(c nginx.Config) map[nginx.ServerName]string {
 		found := map[nginx.ServerName]string{}
 		for _, server := range c.Servers {
@@ -82,19 +88,22 @@ func namedAnew(live, wanted nginx.Config) []string {
 		return found
 	}
 	before, after := blocks(live), blocks(wanted)
-	var owners []string
 	for _, c := range []nginx.Config{live, wanted} {
 		for _, server := range c.Servers {
 			for i, owner := range server.Owners {
 				was, had := before[server.Aliases[i]]
 				is, has := after[server.Aliases[i]]
-				if had != has || was != is {
-					owners = append(owners, owner)
+				if had == has && was == is {
+					continue
 				}
+				var keys []string
+				if i < len(server.OwnersKeys) {
+					keys = server.OwnersKeys[i]
+				}
+				visit(owner, keys)
 			}
 		}
 	}
-	return owners
 }
 
 // mostCauses bounds what one reload logs and counts.

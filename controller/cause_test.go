@@ -49,6 +49,12 @@ func TestCauses(t *testing.T) {
 			config(plain(one), routed([]string{"a", "b"}, []string{"A", "B"}, one)), config(plain(one), routed([]string{"b"}, []string{"B"}, one)),
 			"hosts", []Cause{{"A", "spec.rules"}},
 		},
+		"settings of a server": {
+			config(plain(one)), config(plain(one), &nginx.Server{
+				Aliases: []nginx.ServerName{nginx.HostName("a")}, Owners: []string{"A"}, OwnersKeys: [][]string{{"k"}}, Shapes: []*nginx.Shape{one},
+			}),
+			"hosts", []Cause{{"A", "metadata.annotations[p/k]"}},
+		},
 	} {
 		if got := kind(&c.live, c.wanted); got != c.kind {
 			t.Errorf("%s: the reload is for %q, want %q", name, got, c.kind)

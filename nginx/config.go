@@ -102,9 +102,13 @@ type Server struct {
 	Locations   []*Location // in the order in which they are written
 	// Shapes take the place of Locations when routes are data.
 	Shapes []*Shape
-	// Owners are the objects that the Aliases of a server with Shapes come from, in their order.
-	Owners []string
-	Owner  string // the object the server's own settings come from
+	// Block is what routes call a server with Shapes that has settings of its own.
+	Block string
+	// Owners are the objects that the Aliases of a server with Shapes come from, in their order, and OwnersKeys their Keys.
+	Owners     []string
+	OwnersKeys [][]string
+	Owner      string   // the object the server's own settings come from
+	Keys       []string // its annotations that Directives come from
 }
 
 // ClientAuth is how the clients of a host show who they are, by certificates.

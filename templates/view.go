@@ -38,6 +38,7 @@ type mainView struct {
 	Answers         nginx.Directives
 	RejectsNames    bool             // whether workers do so; without Shapes NGINX does
 	CachesAnswers   bool             // of services that are asked whether requests may pass
+	Blocks          []string         // what routes call the servers, in dynamic mode
 	Main, More      nginx.Directives // the administrator's own
 	Process, Events nginx.Directives // of the context outside of all blocks, and of events
 	Directives      nginx.Directives
@@ -93,6 +94,7 @@ func (r *renderer) mainView() mainView {
 		Needs:           fragment(r.needs()),
 		Servers:         fragment(strings.Join(r.serverTexts, separator)),
 		RejectsNames:    http.RejectsUnknownNames && len(shapes) > 0,
+		Blocks:          blocks(r.config.Servers),
 		Shapes:          shapes,
 	}
 }
@@ -106,6 +108,15 @@ func (r *renderer) needs() string {
 		}
 	}
 	return strings.Join(slices.Sorted(maps.Keys(all)), "")
+}
+
+// blocks are what routes call the servers.
+func blocks(servers []*nginx.Server) []string {
+	var list []string
+	for _, s := range servers {
+		list = append(list, s.Block)
+	}
+	return list
 }
 
 // shapeNames are the names of all shapes, sorted.
@@ -211,6 +222,9 @@ func (r *renderer) serverView(s *nginx.Server) serverView {
 		Listen: r.listen(s.IsDefault()), Names: s.Names(), LooseNames: r.config.HTTP.LooseNames, IsDefault: s.IsDefault(), Directives: s.Directives, RedirectCode: r.config.HTTP.RedirectCode,
 		Captures: captures(s.Shapes), GRPCErrors: s.HandsErrorsTo(nginx.GRPCErrorLocation),
 		Errors: r.config.HTTP.Shared.HandsErrorsTo(nginx.ErrorLocation) || s.HandsErrorsTo(nginx.ErrorLocation),
+	}
+	if s.Block != "" {
+		v.Directives = append(nginx.Directives{nginx.D("set", nginx.Var("server_block"), nginx.Text(s.Block))}, v.Directives...)
 	}
 	for _, inquiry := range s.Inquiries() {
 		v.Inquiries = append(v.Inquiries, inquiryView{nginx.Verbatim(inquiry.Name), inquiry.Body, inquiry.Copies})

@@ -2,6 +2,8 @@ package routing
 
 import (
 	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
 	"maps"
 	"reflect"
 	"slices"
@@ -27,7 +29,7 @@ func Split(c nginx.Config, state dynamic.State, o Options, m *Memory) (nginx.Con
 	}
 	m.begin(c.HTTP, o)
 	takesAnyName := slices.ContainsFunc(c.Servers, func(s *nginx.Server) bool { return s.TakesAnyName })
-	s := splitter{config: c, takesAnyName: takesAnyName, memory: m, alternatives: byServer(state.Backends), groups: map[string]*group{}}
+	s := splitter{config: c, takesAnyName: takesAnyName, memory: m, alternatives: byServer(state.Backends), groups: map[string]*group{}, taken: map[string]bool{}}
 	s.routes.Hosts = make(map[string]*dynamic.Host, len(c.Servers))
 	byDefault := defaultServer(c.Servers)
 	s.group(groupKey(byDefault), byDefault.Directives) // it is always there, and first
@@ -66,8 +68,9 @@ type splitter struct {
 	routes       dynamic.Routes
 	groups       map[string]*group
 	order        []*group
-	takesAnyName bool   // the default server does
-	named        string // the host whose servers are being looked at
+	taken        map[string]bool // keys of names, whatever block they are in
+	takesAnyName bool            // the default server does
+	named        string          // the host whose servers are being looked at
 }
 
 // alternatives are those of a server, by backend and dynamic.RoutePath.
@@ -102,15 +105,17 @@ func (s *splitter) server(server *nginx.Server) {
 	var block *group // none if all its names are those of others: no request comes to it
 	first := ""
 	for _, name := range part.names {
-		if s.routes.Hosts[name.key] != nil {
+		if s.taken[name.key] {
 			continue // as with NGINX, the first of two equal expressions counts
 		}
+		s.taken[name.key] = true
 		if first == "" {
 			block = s.group(part.group, server.Directives)
 			block.need(part)
-			s.routes.Hosts[name.key], first = host, name.key
+			first = dynamic.InBlock(block.block(), name.key)
+			s.routes.Hosts[first] = host
 		} else {
-			s.routes.Hosts[name.key] = &dynamic.Host{SameAs: first}
+			s.routes.Hosts[dynamic.InBlock(block.block(), name.key)] = &dynamic.Host{SameAs: first}
 		}
 		if strings.HasPrefix(name.key, "~") {
 			s.routes.Names = append(s.routes.Names, dynamic.NamePattern{Key: name.key, Host: s.named})
@@ -126,12 +131,13 @@ type name struct {
 	key   string
 	name  nginx.ServerName
 	owner string
+	keys  []string // its annotations that make the server differ from others
 }
 
 func names(s *nginx.Server) []name {
 	var list []name
 	if s.Name != "" {
-		list = append(list, name{s.Name, nginx.HostName(s.Name), s.Owner})
+		list = append(list, name{s.Name, nginx.HostName(s.Name), s.Owner, s.Keys})
 	}
 	for _, alias := range s.Aliases {
 		key := alias.Name
@@ -141,7 +147,7 @@ func names(s *nginx.Server) []name {
 		case strings.HasPrefix(key, "*."):
 			key = "*" + key
 		}
-		list = append(list, name{key, alias, s.Owner})
+		list = append(list, name{key, alias, s.Owner, s.Keys})
 	}
 	return list
 }
@@ -159,10 +165,23 @@ func withAlternatives(p *part, s *nginx.Server, more alternatives) *dynamic.Host
 // group are the hosts that share a server block, as their settings of that level are the same.
 type group struct {
 	key        string // all of Directives, as text
+	id         string // see block
 	directives nginx.Directives
 	names      []name // but for those of the default server, which needs few; see nameMore
 	shapes     map[string]*nginx.Shape
 	needed     map[*string]bool // lists of shapes that are in shapes
+}
+
+// block names the server block of the group among the keys of routes; "" is that of hosts without settings of their own.
+func (g *group) block() string {
+	if g.key == "" {
+		return ""
+	}
+	if g.id == "" {
+		sum := sha256.Sum256([]byte(g.key))
+		g.id = hex.EncodeToString(sum[:8])
+	}
+	return g.id
 }
 
 // need adds the shapes of a part. Memory has each list of shapes only once.
@@ -244,12 +263,13 @@ func (s *splitter) compose(live *nginx.Config) nginx.Config {
 		s.order = append(s.order[1:], plain)
 	}
 	for _, g := range s.order {
-		server := &nginx.Server{Directives: g.directives}
+		server := &nginx.Server{Directives: g.directives, Block: g.block()}
 		if g == plain {
 			server.Name, server.TakesAnyName = "_", s.takesAnyName
 		}
 		for _, name := range g.names {
 			server.Aliases, server.Owners = append(server.Aliases, name.name), append(server.Owners, name.owner)
+			server.OwnersKeys = append(server.OwnersKeys, name.keys)
 		}
 		s.memory.note(g)
 		server.Shapes = sorted(g.shapes)

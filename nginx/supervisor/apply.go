@@ -104,6 +104,8 @@ func (s *Supervisor) apply(ctx context.Context, files nginx.Files, cause string)
 		if err := s.channel.permit(ctx, files.Shapes); err != nil {
 			return fmt.Errorf("write routes: %w", err)
 		}
+	} else if err := s.channel.sendAhead(ctx, files.Shapes); err != nil {
+		s.options.Log.Error("routes of hosts in other server blocks could not be sent before the configuration", "error", err)
 	}
 	err := s.activate(ctx, files.Generation)
 	s.options.Observer.Reloaded(cause, time.Since(started), err)

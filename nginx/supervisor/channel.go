@@ -21,6 +21,7 @@ type channel struct {
 	journal *journal
 	observe func(entries, bytes int, took time.Duration, err error)
 	isUp    func() bool // whether there is an NGINX that answers
+	hasOld  func() bool // whether workers of former configurations finish their requests
 
 	mu     sync.Mutex
 	held   dynamic.State   // what NGINX has, or will have when it starts
@@ -30,8 +31,10 @@ type channel struct {
 	// waiting are the entries that hosts have waited for, oldest first. NGINX may get the shapes of an older one first, and no
 	// configuration has to have those of what a host had before that.
 	waiting map[string][]*dynamic.Host
-	used    uint64 // the generation that was given to an update last
-	known   bool   // NGINX has confirmed that it has what is in held
+	// ahead are entries for the server blocks of a configuration that is about to be live, see sendAhead.
+	ahead map[string]*dynamic.Host
+	used  uint64 // the generation that was given to an update last
+	known bool   // NGINX has confirmed that it has what is in held
 
 	// These are read without the lock, which is held while NGINX is being talked to.
 	accepted     atomic.Pointer[filed] // what the file has, or will have in a moment
@@ -45,7 +48,7 @@ func (c *channel) push(ctx context.Context, state dynamic.State) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.wanted, c.pushed = state, true
-	return c.bring(ctx, union(c.held, c.possible()))
+	return c.bring(ctx, c.union(c.possible()))
 }
 
 // mostWaiting bounds the entries that one host waits for.
@@ -79,14 +82,40 @@ func (c *channel) wait(possible dynamic.Routes) {
 func (c *channel) permit(ctx context.Context, shapes []string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.shapes = make(map[string]bool, len(shapes))
-	for _, name := range shapes {
-		c.shapes[name] = true
-	}
+	c.shapes, c.ahead = set(shapes), nil
 	if !c.pushed {
 		return nil
 	}
-	return c.bring(ctx, union(c.held, c.possible()))
+	return c.bring(ctx, c.union(c.possible()))
+}
+
+// sendAhead sends routes through the shapes of a configuration that is about to be live, for hosts that it has in other server
+// blocks than the one that is: its workers ask for them from the first request on, and others do not ask.
+func (c *channel) sendAhead(ctx context.Context, shapes []string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.pushed {
+		return nil
+	}
+	c.ahead = c.wanted.Routes.Ahead(set(shapes), c.held.Routes)
+	return c.bring(ctx, c.union(c.possible()))
+}
+
+func set(names []string) map[string]bool {
+	all := make(map[string]bool, len(names))
+	for _, name := range names {
+		all[name] = true
+	}
+	return all
+}
+
+// withMoved are routes with those that NGINX has for hosts that are wanted in another server block: workers that run, or that
+// finish, have them in the former one.
+func (c *channel) withMoved(routes dynamic.Routes) dynamic.Routes {
+	if moved := c.wanted.Routes.Moved(c.held.Routes); len(moved) > 0 {
+		return routes.And(moved)
+	}
+	return routes
 }
 
 // possible is what is wanted, without routes through shapes that NGINX does not have: such a host has the newest that it
@@ -97,6 +126,10 @@ func (c *channel) possible() dynamic.State {
 		return append([]*dynamic.Host{c.held.Routes.Hosts[name]}, c.waiting[name]...)
 	})
 	c.wait(state.Routes)
+	maps.DeleteFunc(c.ahead, func(key string, _ *dynamic.Host) bool { return c.wanted.Routes.Hosts[key] == nil })
+	if len(c.ahead) > 0 {
+		state.Routes = state.Routes.And(c.ahead)
+	}
 	return state
 }
 
@@ -106,7 +139,11 @@ func (c *channel) settle(ctx context.Context) error {
 	if !c.pushed {
 		return nil
 	}
-	return c.bring(ctx, c.possible())
+	target := c.possible()
+	if c.hasOld() {
+		target.Routes = c.withMoved(target.Routes)
+	}
+	return c.bring(ctx, target)
 }
 
 // filed is what a file gives to whoever reads it.
@@ -137,7 +174,7 @@ func (c *channel) confirm(ctx context.Context) bool {
 		return true
 	}
 	c.recall(ctx)
-	if !c.known || c.bring(ctx, union(c.held, c.possible())) != nil {
+	if !c.known || c.bring(ctx, c.union(c.possible())) != nil {
 		return false
 	}
 	c.isComplete.Store(true)
@@ -173,7 +210,7 @@ func (c *channel) resend(ctx context.Context) error {
 	}
 	c.known = false
 	c.started.Store(nil)
-	return c.bring(ctx, union(c.held, c.possible()))
+	return c.bring(ctx, c.union(c.possible()))
 }
 
 // attempts is how often an update is tried: as a difference, as a whole, and again above a generation that
@@ -286,15 +323,16 @@ func entries(u dynamic.Update) int {
 	return n
 }
 
-// union is all that is in old or new; where both say something, new is right. Routes are only the new ones: no configuration
-// needs those of former ones.
-func union(old, new dynamic.State) dynamic.State {
+// union is all that NGINX has or that is in new; where both say something, new is right. Routes are only the new ones, as no
+// configuration needs those of former ones, and those of hosts that are in another server block now.
+func (c *channel) union(new dynamic.State) dynamic.State {
+	old := c.held
 	return dynamic.State{
 		Settings:     new.Settings,
 		Backends:     merge(old.Backends, new.Backends),
 		Certificates: merge(old.Certificates, new.Certificates),
 		Hosts:        merge(old.Hosts, new.Hosts),
-		Routes:       new.Routes,
+		Routes:       c.withMoved(new.Routes),
 	}
 }
 

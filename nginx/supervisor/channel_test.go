@@ -76,9 +76,10 @@ func (l *lua) has(t *testing.T, s dynamic.State) {
 
 type trial struct {
 	*channel
-	lua   *lua
-	close func() // stops answering
-	isUp  bool
+	lua    *lua
+	close  func() // stops answering
+	isUp   bool
+	hasOld bool
 }
 
 // newTrial gives a channel to an NGINX that runs already.
@@ -98,6 +99,7 @@ func newTrial(t *testing.T) *trial {
 		journal: &journal{path: filepath.Join(dir, "state.jsonl"), log: slog.New(slog.DiscardHandler)},
 		observe: func(int, int, time.Duration, error) {},
 		isUp:    func() bool { return tr.isUp },
+		hasOld:  func() bool { return tr.hasOld },
 	}
 	t.Cleanup(func() { _ = tr.journal.flush() }) // and so wait for it
 	tr.hasStarted.Store(true)
@@ -281,6 +283,55 @@ func TestRoutesWaitForTheirShapes(t *testing.T) {
 		{"and once more", func() error { return tr.push(ctx, routed(map[string]string{"a": "@4"})) }, map[string]string{"a": "@2"}},
 		{"the configuration of the change before", func() error { return tr.permit(ctx, []string{"@2", "@3"}) }, map[string]string{"a": "@3"}},
 		{"that of the last change", func() error { return tr.permit(ctx, []string{"@3", "@4"}) }, map[string]string{"a": "@4"}},
+	} {
+		if err := step.do(); err != nil {
+			t.Fatalf("%s: %v", step.name, err)
+		}
+		tr.lua.mu.Lock()
+		got := map[string]string{}
+		for host, entry := range tr.lua.all.Routes {
+			got[host] = entry.Routes[0].Shape
+		}
+		tr.lua.mu.Unlock()
+		if len(got)+len(step.want) > 0 && !reflect.DeepEqual(got, step.want) {
+			t.Errorf("%s: NGINX has %v, want %v", step.name, got, step.want)
+		}
+	}
+}
+
+// A host that moves to another server block has routes in both for as long as some worker may look there.
+func TestRoutesOfHostsThatMove(t *testing.T) {
+	tr, ctx := newTrial(t), context.Background()
+	const guarded = "0123456789abcdef/a"
+	both := map[string]string{"a": "@1", "b": "@1", guarded: "@g"}
+	push := func(shapes map[string]string) func() error {
+		return func() error { return tr.push(ctx, routed(shapes)) }
+	}
+	settle := func(hasOld bool) func() error {
+		return func() error {
+			tr.hasOld = hasOld
+			return tr.settle(ctx)
+		}
+	}
+	for _, step := range []struct {
+		name string
+		do   func() error
+		want map[string]string // what NGINX has: shapes by key
+	}{
+		{"the shape is live", func() error { return tr.permit(ctx, []string{"@1"}) }, nil},
+		{"two hosts", push(map[string]string{"a": "@1", "b": "@1"}), map[string]string{"a": "@1", "b": "@1"}},
+		{"one moves", push(map[string]string{guarded: "@g", "b": "@1"}), map[string]string{"a": "@1", "b": "@1"}},
+		{"just before its block is live", func() error { return tr.sendAhead(ctx, []string{"@1", "@g"}) }, both},
+		{"a push meanwhile", push(map[string]string{guarded: "@g", "b": "@1"}), both},
+		{"it is live", func() error { return tr.permit(ctx, []string{"@1", "@g"}) }, both},
+		{"former workers serve", settle(true), both},
+		{"none does", settle(false), map[string]string{"b": "@1", guarded: "@g"}},
+		{"it moves back", push(map[string]string{"a": "@1", "b": "@1"}), both},
+		{"its block is no more", func() error { return tr.permit(ctx, []string{"@1"}) }, both},
+		{"all is done", settle(false), map[string]string{"a": "@1", "b": "@1"}},
+		{"it moves", push(map[string]string{guarded: "@g", "b": "@1"}), map[string]string{"a": "@1", "b": "@1"}},
+		{"NGINX is told", func() error { return tr.sendAhead(ctx, []string{"@1", "@g"}) }, both},
+		{"and refuses; the host goes", push(map[string]string{"b": "@1"}), map[string]string{"b": "@1"}},
 	} {
 		if err := step.do(); err != nil {
 			t.Fatalf("%s: %v", step.name, err)

@@ -104,6 +104,7 @@ func New(options Options) *Supervisor {
 		journal: &journal{path: filepath.Join(options.Dir, "state.jsonl"), log: options.Log},
 		observe: options.Observer.Pushed,
 		isUp:    func() bool { return s.current().isUp() },
+		hasOld:  func() bool { return s.old.count() > 0 },
 	}
 	s.life, s.end = context.WithCancelCause(context.Background())
 	return s

@@ -137,3 +137,47 @@ func TestAnAnswerOutlivesAThousandRoutes(t *testing.T) {
 		t.Errorf("processes were %v and are %v", workers, now)
 	}
 }
+
+// A host that gets settings of its own for its server, or loses them, changes its server block: it is served all the while, also by
+// workers that have it in the former one.
+func TestHostsMoveUnderLoad(t *testing.T) {
+	startPods(t, 1)
+	manifests := shop("shop.test", 1)
+	manifests["configmap.yaml"] = `
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: controller, namespace: ingress-nginx}
+data: {allow-snippet-annotations: parsed}
+`
+	d := startDaemon(t, ports{18581, 18582, 18583}, manifests, "--routing=dynamic", "--configmap=ingress-nginx/controller")
+	d.write("staying.yaml", shops([]string{"staying.test"}, snippet("one")))
+	reloaded := 0
+	moved := func() error {
+		if now := d.reloads(); now < float64(reloaded) {
+			return fmt.Errorf("%v reloads so far", now)
+		}
+		return nil
+	}
+	reloaded++
+	d.eventually(5*time.Second, "there is a host with settings of its own", moved)
+	moving, staying := startLoad(d, "shop.test", 500), startLoad(d, "staying.test", 200)
+	for range 4 {
+		for _, settings := range []string{snippet("one"), "", snippet("two"), snippet("three"), ""} {
+			reloaded++
+			d.write("ingress.yaml", strings.Replace(shopIngress("shop.test", "/"), "{name: web,", "{name: web, annotations: {"+settings+"},", 1))
+			d.eventually(10*time.Second, "the host has moved", moved)
+		}
+	}
+	moving.end(t, "moves")
+	staying.end(t, "moves of another host")
+	if err := d.logs("needs another configuration", `object="Ingress shop/web"`, "annotations[nginx.ingress.kubernetes.io/server-snippet]")(); err != nil {
+		t.Error(err)
+	}
+	if err := d.logs("needs another configuration", `object="Ingress shop/web"`, "spec.rules")(); err == nil {
+		t.Error("the log blames rules that did not change")
+	}
+}
+
+func snippet(value string) string {
+	return `nginx.ingress.kubernetes.io/server-snippet: "add_header X-Own ` + value + `;"`
+}

@@ -224,3 +224,22 @@ spec("ingress: the control socket shows an entry by its key, however that is wri
   same({ get("~%5E%2F..%2fa+//%3F%5C.") }, { 200, want })
   same((get("b")), 404)
 end)
+
+spec("routes: a server block with settings of its own has keys of its own, whatever hosts of others look like", function()
+  local own = "0123456789abcdef/"
+  local routes = one({ path = "/plain" })
+  routes[own .. "a"] = one({ path = "/own" }).a
+  routes[own .. "**.deep.org"] = one({ path = "/deep" }).a
+  routes[own .. "~^re-"] = one({ path = "/re" }).a
+  routes["~^re"] = one({ path = "/plain-re" }).a
+  routes[own .. "same"] = { same_as = own .. "a" }
+  local ingress, ngx = fresh(routes, { { key = "~^re", host = "a" }, { key = "~^re-", host = "b" } })
+  local function path(name, block)
+    local answer, told = send(ingress, ngx, name, "/", { server_block = block })
+    return answer == "@proxy" and told.location_path or answer
+  end
+  local here = "0123456789abcdef"
+  same({ path("a"), path("a", ""), path("a", here), path("same", here) }, { "/plain", "/plain", "/own", "/own" })
+  same({ path("x.y.deep.org", here), path("x.y.deep.org"), path("same"), path("other", here) }, { "/deep", 503, 503, 503 })
+  same({ path("re-1"), path("re-1", here) }, { "/plain-re", "/re" })
+end)

@@ -221,7 +221,7 @@ end
 
 -- host_of_request gives the entry for the name that the request asks for, or answers.
 local function host_of_request()
-  local host, label, problem = router.find_host(var.host, routes.host, routes.names, search)
+  local host, label, problem = router.find_host(var.host, routes.within(var.server_block), routes.names, search)
   if problem then return fail(problem) end
   if not host then return exit(ngx.HTTP_SERVICE_UNAVAILABLE) end
   if label then var.subdomain = label end
@@ -463,12 +463,16 @@ end
 -- certificate sets the certificate for a TLS connection.
 function M.certificate() certificate.serve() end
 
--- certificate_of_known_name does so for names that there are routes for, and ends the handshake with who asks for others.
-function M.certificate_of_known_name()
+-- certificate_of_known_name does so for names that there are routes for, in one of these server blocks, and ends the
+-- handshake with who asks for others.
+function M.certificate_of_known_name(blocks)
   local name = certificate.asked_for()
-  local host = name and router.find_host(name, routes.host, routes.names, search)
-  if not host or host == routes.host("_") then return exit(ngx.ERROR) end
-  certificate.serve()
+  for _, block in ipairs(name and blocks or {}) do
+    local host_in = routes.within(block)
+    local host = router.find_host(name, host_in, routes.names, search)
+    if host and host ~= host_in("_") then return certificate.serve() end
+  end
+  return exit(ngx.ERROR)
 end
 
 -- control answers the controller.

@@ -26,10 +26,15 @@ function M.init(list)
   for _, shape in ipairs(list) do shapes[shape] = true end
 end
 
+-- without_block is the name in a key. Keys of hosts in a server block with settings of its own begin with what the block is
+-- called (see block.go in nginx/dynamic).
+local function without_block(key) return key:match("^%x+/(.+)$") or key end
+
 -- put stores the text of a key's entry, or gives back what is wrong.
 function M.put(key, text, generation)
-  if router.is_open(key) and #key > (shared:get(LONGEST_OPEN) or 0) then
-    local problem = dictionary.put(shared, LONGEST_OPEN, #key)
+  local name = without_block(key)
+  if router.is_open(name) and #name > (shared:get(LONGEST_OPEN) or 0) then
+    local problem = dictionary.put(shared, LONGEST_OPEN, #name)
     if problem then return problem end
   end
   return hosts.put(key, text, generation)
@@ -44,7 +49,8 @@ M.drop = hosts.drop
 function M.drop_unnamed(update, keys)
   local longest = 0
   for key in pairs(update.routes) do
-    if router.is_open(key) then longest = math.max(longest, #key) end
+    local name = without_block(key)
+    if router.is_open(name) then longest = math.max(longest, #name) end
   end
   for _, dictionary_key in ipairs(keys) do
     local key = hosts.of(dictionary_key)
@@ -96,6 +102,20 @@ function M.host(key)
   entry = entry_of(host.same_as)
   if not entry then return nil end
   return entry.host and not entry.host.same_as and entry.host or false
+end
+
+local inside = {} -- what within has given, by block: a worker has few
+
+-- within gives a function like host for the hosts of a server block; "" and nil are those without settings of their own.
+function M.within(block)
+  if not block or block == "" then return M.host end
+  local found = inside[block]
+  if not found then
+    local start = block .. "/"
+    found = function(name) return M.host(start .. name) end
+    inside[block] = found
+  end
+  return found
 end
 
 local names, names_generation, names_seen = router.prepare_names({}, 0), nil, nil

@@ -1,0 +1,77 @@
+package dynamic
+
+import "strings"
+
+// blockEnd ends the name of a server block in a key. No name that a client asks for has it: NGINX refuses such requests.
+const blockEnd = "/"
+
+// blockLength is that of the names of server blocks, which are hashes in hexadecimal digits.
+const blockLength = 16
+
+// InBlock is the key in Routes.Hosts of a name whose server block has settings of its own; block is "" for all others. A host that
+// moves to another block so has an entry for the workers that know it there, and one for those that do not.
+func InBlock(block, key string) string {
+	if block == "" {
+		return key
+	}
+	return block + blockEnd + key
+}
+
+// withoutBlock is the name in a key.
+func withoutBlock(key string) string {
+	if len(key) > blockLength && key[blockLength:blockLength+1] == blockEnd && strings.Trim(key[:blockLength], "0123456789abcdef") == "" {
+		return key[blockLength+1:]
+	}
+	return key
+}
+
+// Moved are the entries of a former state whose names are in another server block now, by key: workers that still run have them
+// there.
+func (r Routes) Moved(former Routes) map[string]*Host {
+	if IsOne(r.Hosts, former.Hosts) {
+		return nil
+	}
+	var gone []string
+	for key := range former.Hosts {
+		if r.Hosts[key] == nil {
+			gone = append(gone, key)
+		}
+	}
+	if len(gone) == 0 {
+		return nil
+	}
+	there := r.names()
+	moved := map[string]*Host{}
+	for _, key := range gone {
+		if there[withoutBlock(key)] {
+			moved[key] = former.Hosts[key]
+		}
+	}
+	return moved
+}
+
+// names are those of all keys, whatever server block they are in.
+func (r Routes) names() map[string]bool {
+	names := make(map[string]bool, len(r.Hosts))
+	for key := range r.Hosts {
+		names[withoutBlock(key)] = true
+	}
+	return names
+}
+
+// Ahead are the entries that lead to these shapes, by key, and that a receiver of some other entries has not yet, of names in
+// server blocks of their own and of those that it has in another block. Until NGINX has them there nobody asks for them.
+func (r Routes) Ahead(shapes map[string]bool, held Routes) map[string]*Host {
+	ahead, before := map[string]*Host{}, held.names()
+	for key, host := range r.Through(shapes, func(string) []*Host { return nil }).Hosts {
+		if name := withoutBlock(key); held.Hosts[key] == nil && (name != key || before[name]) {
+			ahead[key] = host
+		}
+	}
+	return ahead
+}
+
+// And returns the routes with more entries. Those that are there already stay.
+func (r Routes) And(more map[string]*Host) Routes {
+	return Routes{Hosts: with(more, r.Hosts, nil), Names: r.Names}
+}
