@@ -75,7 +75,7 @@ end
 local OURS = {
   "address", "affinity", "alternatives", "balancer", "balancer.ewma", "balancer.rendezvous", "balancer.round_robin", "certificate",
   "control", "dictionary", "dns", "grpc", "ingress", "inquiry", "mirror",
-  "recent", "resolver", "router", "routes", "state", "streams", "update", "update.routes",
+  "recent", "resolver", "router", "routes", "state", "streams", "update", "update.routes", "worker",
 }
 
 -- An exit ends the handler, as in NGINX.

@@ -21,6 +21,7 @@ local router = require("router")
 local routes = require("routes")
 local state = require("state")
 local streams = require("streams")
+local worker = require("worker")
 
 local var, now = ngx.var, ngx.now
 local exec, exit, log = ngx.exec, ngx.exit, ngx.log
@@ -47,29 +48,12 @@ function M.init(path, shapes)
   state.init(path)
 end
 
--- seed makes this worker's random numbers its own: workers inherit the master's.
-local function seed()
-  local file = io.open("/dev/urandom", "rb")
-  local bytes = file and file:read(6)
-  if file then file:close() end
-  local value = ngx.now() * 1000 + ngx.worker.pid() * 65537
-  for i = 1, bytes and #bytes or 0 do value = (value * 256 + bytes:byte(i)) % 2 ^ 52 end
-  math.randomseed(value)
-end
-
--- How far the memory of Lua grows until garbage is collected, and how fast that goes, in percent (see lua_gc of Lua 5.1). A request
--- whose host is known leaves some 200 bytes, so the half of what is kept is enough room; a worker that had been asked
--- for 10,000 hosts took a fifth more with the default of 200 each.
-local PAUSE, SPEED = 150, 400
-
 local configuration -- that this worker runs
 
 -- init_worker tells the controller which one that is. socket is where stream.js listens, nil without streams.
 function M.init_worker(hash, socket)
   configuration = hash
-  collectgarbage("setpause", PAUSE)
-  collectgarbage("setstepmul", SPEED)
-  seed()
+  worker.begin()
   streams.init_worker(socket)
   local id = ngx.worker.id()
   if id then state.set_worker(id, ngx.worker.pid(), configuration, ngx.worker.count()) end
