@@ -33,7 +33,14 @@ type host struct {
 	first *ingress // the oldest Ingress that names the host; nil for the default server
 	owner []*ingress
 	paths []*path
-	names []string // what $server_name is in the host's server blocks
+	rules map[rulePath]*path // those of paths that rules name: an Ingress may have thousands
+	names []string           // what $server_name is in the host's server blocks
+}
+
+// rulePath is what a host has only once.
+type rulePath struct {
+	text  string
+	exact bool
 }
 
 // path is one path of a rule.
@@ -202,11 +209,12 @@ func (t *translator) path(h *host, i *ingress, p readPath) {
 		})
 		return
 	}
-	same := func(other *path) bool { return other.text == entry.text && other.exact == entry.exact }
-	if at := slices.IndexFunc(h.paths, same); at >= 0 {
-		t.duplicate(entry, h.paths[at], h.name)
+	key := rulePath{entry.text, entry.exact}
+	if older := h.rules[key]; older != nil {
+		t.duplicate(entry, older, h.name)
 		return
 	}
+	put(&h.rules, key, entry)
 	entry.backend = t.backendNamed(p.backend, i, p.Backend.Service, field, ".backend")
 	h.paths = append(h.paths, entry)
 }

@@ -19,12 +19,18 @@ type partMaker struct {
 	group  string // what the server's own settings are; shapes of servers with others have other names
 	host   dynamic.Host
 	shapes map[string]*nginx.Shape
+	exact  map[string]bool // the paths of locations that take one path
 
 	saysServerName bool // a template does
 }
 
 func newPart(s *nginx.Server, http nginx.HTTP, o Options) *part {
-	m := partMaker{http: http, port: o.TLSPort, group: groupKey(s), shapes: map[string]*nginx.Shape{}}
+	m := partMaker{http: http, port: o.TLSPort, group: groupKey(s), shapes: map[string]*nginx.Shape{}, exact: map[string]bool{}}
+	for _, l := range s.Locations {
+		if l.Match == nginx.Exact {
+			m.exact[l.Path] = true
+		}
+	}
 	if s.RedirectTo != "" {
 		m.host.All = m.jump(http.RedirectCode, s.RedirectTarget(), nil)
 	}
@@ -33,7 +39,7 @@ func newPart(s *nginx.Server, http nginx.HTTP, o Options) *part {
 	}
 	var routes []int // by location
 	for _, l := range s.Locations {
-		route := m.add(m.route(l, s))
+		route := m.add(m.route(l))
 		switch l.Match {
 		case nginx.Exact:
 			put(&m.host.Exact, l.Path, route)
@@ -44,7 +50,7 @@ func newPart(s *nginx.Server, http nginx.HTTP, o Options) *part {
 		}
 		routes = append(routes, route)
 	}
-	if s.IsDefault() && o.HealthPath != "" && !s.HasExact(o.HealthPath) {
+	if s.IsDefault() && o.HealthPath != "" && !m.exact[o.HealthPath] {
 		put(&m.host.Exact, o.HealthPath, m.add(m.health(o.HealthPath)))
 	}
 	if m.saysServerName || slices.ContainsFunc(sorted(m.shapes), func(shape *nginx.Shape) bool { return shape.Uses(serverName) }) {
@@ -84,7 +90,7 @@ func put(m *map[string]int, path string, route int) {
 	(*m)[path] = route
 }
 
-func (m *partMaker) route(l *nginx.Location, s *nginx.Server) dynamic.Route {
+func (m *partMaker) route(l *nginx.Location) dynamic.Route {
 	id := l.Identity
 	r := dynamic.Route{
 		Namespace: id.Namespace, Ingress: id.Ingress, Service: id.Service, Port: id.Port, Path: id.Path, IsExactTwin: id.IsExactTwin,
@@ -92,7 +98,7 @@ func (m *partMaker) route(l *nginx.Location, s *nginx.Server) dynamic.Route {
 	}
 	found := *l
 	found.Preflight = nil // comes behind what NGINX answers while it looks for the location
-	if slash(l) && !s.HasExact(strings.TrimSuffix(l.Path, "/")) {
+	if slash(l) && !m.exact[strings.TrimSuffix(l.Path, "/")] {
 		r.Slash = m.jump(301, nginx.Concat(nginx.Text(escapePath(l.Path)), nginx.Var("is_args"), nginx.Var("args")), &found)
 	}
 	m.limit(&r, l.MaxBody, &found)
