@@ -257,29 +257,19 @@ func (s *splitter) nameMore() {
 // compose makes the configuration.
 func (s *splitter) compose(live *nginx.Config) nginx.Config {
 	out := nginx.Config{HTTP: s.config.HTTP}
-	slices.SortFunc(s.order[1:], func(a, b *group) int { return cmp.Compare(a.key, b.key) })
-	plain := s.order[0]
-	if s.takesAnyName {
-		s.order = append(s.order[1:], plain)
-	}
-	for _, g := range s.order {
-		server := &nginx.Server{Directives: g.directives, Block: g.block()}
-		if g == plain {
-			server.Name, server.TakesAnyName = "_", s.takesAnyName
-		}
-		for _, name := range g.names {
-			server.Aliases, server.Owners = append(server.Aliases, name.name), append(server.Owners, name.owner)
-			server.OwnersKeys = append(server.OwnersKeys, name.keys)
-		}
-		s.memory.note(g)
-		server.Shapes = sorted(g.shapes)
+	blocks := s.blocks()
+	for _, block := range blocks {
+		server := block.server()
+		server.TakesAnyName = block.isDefault && s.takesAnyName
+		s.memory.note(block.group)
+		server.Shapes = sorted(block.group.shapes)
 		out.Servers = append(out.Servers, server)
 	}
 	if live != nil && holds(*live, out) {
 		return *live
 	}
-	for n, g := range s.order {
-		out.Servers[n].Shapes = sorted(s.memory.inUse(g))
+	for n, block := range blocks {
+		out.Servers[n].Shapes = sorted(s.memory.inUse(block.group))
 	}
 	idle := out.HTTP.Keepalive.Connections
 	out.Upstreams = upstreams(out.Servers, idle)

@@ -208,3 +208,30 @@ func TestHostsWithSettingsOfTheirServer(t *testing.T) {
 		t.Errorf("keys (-want +got):\n%s", diff)
 	}
 }
+
+// Of expressions of several blocks the first in the order of hosts counts, as if each host had a block.
+func TestExpressionsKeepTheirOrder(t *testing.T) {
+	own := nginx.Directives{nginx.D("ssl_prefer_server_ciphers", nginx.OnOff(false))}
+	pattern := func(text string) []nginx.ServerName { return []nginx.ServerName{{Pattern: text}} }
+	config := nginx.Config{Servers: []*nginx.Server{
+		{Name: "_"},
+		{Name: "*.a.test"},
+		{Name: "b.test", Directives: own, Aliases: pattern("b")},
+		{Name: "c.test", Directives: own, Aliases: pattern("c")},
+		{Name: "d.test", Aliases: pattern("d")},
+		{Name: "e.test", Directives: own, Aliases: pattern("e")},
+	}}
+	got, _ := routing.Split(config, dynamic.State{}, routing.Options{}, nil)
+	var names []string
+	for _, s := range got.Servers {
+		line := ""
+		for _, name := range s.Names() {
+			line += name.Value() + " "
+		}
+		names = append(names, line)
+	}
+	want := []string{"_ d.test ", "b.test c.test e.test ", `~^(?<subdomain>[\w-]+)\.a\.test$ `, "~b ~c ", "~d ", "~e "}
+	if diff := cmp.Diff(want, names); diff != "" {
+		t.Errorf("server blocks (-want +got):\n%s", diff)
+	}
+}

@@ -132,9 +132,7 @@ var traits = [][]choice{
 	{{"auth-url", []string{"http://127.0.0.1:1/$request_uri"}}, {"auth-cache-key", []string{"$server_name$cookie_a", "all"}}, {"auth-cache-duration", []string{"200 1m", "lots"}}, {"auth-keepalive", []string{"1"}}},
 	{{"mirror-target", []string{"http://127.0.0.1:1$request_uri", "nowhere"}}, {"mirror-request-body", []string{"off", "on"}}},
 	{{"limit-rps", []string{"1000000", "0", "many"}}, {"limit-burst-multiplier", []string{"2", "0"}}},
-	// One that is taken would part hosts into blocks, and NGINX tries the expressions of one block before those of another:
-	// see docs/snippets.md.
-	{{"server-snippet", []string{"root /;"}}},
+	{{"server-snippet", []string{"root /;", "add_header X-Own $host;", "add_header X-Own other;", "if ($arg_q = z) { return 418; }"}}},
 	{{"configuration-snippet", []string{
 		"add_header X-A $host always; set $a $http_x_a; if ($request_method = POST) { return 204; } rewrite ^/a/(.*)$ /b/$1 last;",
 		"rewrite ^/(.*)b(.*)$ /$2x$1 break; more_set_headers \"X-B: $request_uri\"; error_page 404 502 /a;",
