@@ -9,7 +9,9 @@ import (
 )
 
 // isExpression tells whether NGINX is told a name as a regular expression: a pattern, or the wildcard of an Ingress.
-func (n name) isExpression() bool { return strings.HasPrefix(n.key, "~") || strings.HasPrefix(n.key, "*.") }
+func (n name) isExpression() bool {
+	return strings.HasPrefix(n.key, "~") || strings.HasPrefix(n.key, "*.")
+}
 
 // run are names of one group that share a server block: expressions that follow each other among all, or all other names.
 type run struct {
