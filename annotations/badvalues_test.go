@@ -3,6 +3,7 @@ package annotations_test
 import (
 	"fmt"
 	"os"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -201,12 +202,12 @@ func served(t *testing.T, without, plan controller.Plan, key, value string) stri
 }
 
 func hasEndpoints(plan controller.Plan, backend string) bool {
-	entry := plan.Dynamic.Backends[backend]
+	entry := plan.Dynamic.Backends.At(backend)
 	return len(entry.Endpoints)+len(entry.Names) > 0
 }
 
 func isSame(a, b controller.Plan) bool {
-	return a.Files.Generation == b.Files.Generation && cmp.Equal(a.Dynamic, b.Dynamic)
+	return a.Files.Generation == b.Files.Generation && reflect.DeepEqual(a.Dynamic, b.Dynamic)
 }
 
 // shown is a value as the table has it.

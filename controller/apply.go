@@ -96,8 +96,8 @@ func (c *Controller) logChanges(before, now *Plan) {
 	}
 	changed := dynamic.Changed(before.Dynamic, now.Dynamic, 0)
 	for _, name := range slices.Sorted(maps.Keys(changed.Backends)) {
-		old, existed := before.Dynamic.Backends[name]
-		backend := now.Dynamic.Backends[name]
+		old, existed := before.Dynamic.Backends.Get(name)
+		backend := now.Dynamic.Backends.At(name)
 		if !reflect.DeepEqual(old.Routes, backend.Routes) {
 			c.Log.Info("canaries changed, no reload", "backend", name)
 			old.Routes, backend.Routes = nil, nil

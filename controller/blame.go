@@ -64,7 +64,7 @@ func (p *Plan) suspects(v verdict) (names []cluster.Name, sure bool) {
 		add(origin.Location.Identity.Namespace, origin.Location.Identity.Ingress)
 		return names, len(names) > 0
 	case origin.Shape != nil:
-		for _, host := range p.Dynamic.Routes.Hosts {
+		for _, host := range p.Dynamic.Routes.Hosts.All() {
 			if !slices.Contains(host.Shapes, origin.Shape.Name) {
 				continue
 			}
@@ -101,7 +101,7 @@ func (p *Plan) claimed(name cluster.Name) *networkingv1.Ingress {
 // condemn is what to put into quarantine so that an Ingress no longer is as NGINX refuses it: the version of it that is served;
 // or, if none of its annotations is in force any more, its paths too. It returns false if there is nothing left to take away.
 func (p *Plan) condemn(name cluster.Name, v verdict) (cluster.Refusal, bool) {
-	if served := p.Good.Ingresses[name]; served != nil {
+	if served := p.Good.Ingresses.At(name); served != nil {
 		return cluster.RefusalOf(served, p.field(served, v), v.message), true
 	}
 	present := p.claimed(name)
@@ -155,7 +155,7 @@ func annotation(key string) string { return "metadata.annotations[" + key + "]" 
 
 // changedField is the only field in which an Ingress differs from the one that NGINX runs; "" if it is not the only one.
 func (p *Plan) changedField(object *networkingv1.Ingress) string {
-	proven := p.Snapshot.Proven.Ingresses[cluster.NameOf(object)]
+	proven := p.Snapshot.Proven.Ingresses.At(cluster.NameOf(object))
 	if proven == nil {
 		return ""
 	}
@@ -236,6 +236,6 @@ func pathField(object *networkingv1.Ingress, origin nginx.Origin) string {
 
 // isIn tells whether a version is the one that a Fallback has.
 func isIn(f cluster.Fallback, served *networkingv1.Ingress) bool {
-	proven := f.Ingresses[cluster.NameOf(served)]
+	proven := f.Ingresses.At(cluster.NameOf(served))
 	return proven == served || proven != nil && cluster.VersionOf(proven) == cluster.VersionOf(served)
 }

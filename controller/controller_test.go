@@ -133,7 +133,7 @@ func TestEndpointsDoNotWaitForAConfiguration(t *testing.T) {
 	lists.Slices[0] = fleet.Slice("team-0", "svc-0-1", 80, "10.0.0.7")
 	s.set(lists)
 	state := receive(t, "the second push", e.pushed)
-	if got := state.Backends["team-0_svc-0-1_80"].Endpoints[0].Address; got != "10.0.0.7" {
+	if got := state.Backends.At("team-0_svc-0-1_80").Endpoints[0].Address; got != "10.0.0.7" {
 		t.Errorf("the endpoint pushed is %s", got)
 	}
 	e.result <- nil
@@ -171,7 +171,7 @@ func TestEndpointsDoNotWaitForTemplates(t *testing.T) {
 	o := options(t)
 	o.Templates = broken
 	_, e, ob := startWith(t, fleet.Lists(1, 80, "10.0.0.1"), o)
-	if state := receive(t, "a push", e.pushed); len(state.Backends) != 2 {
+	if state := receive(t, "a push", e.pushed); state.Backends.Len() != 2 {
 		t.Errorf("the state pushed is %v", state.Backends)
 	}
 	if step := receive(t, "the failure", ob.failed); step != "render" {

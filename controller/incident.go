@@ -42,9 +42,9 @@ func (c *Controller) remember() {
 	if c.Keeper != nil {
 		c.kept = c.Keeper.Kept()
 		first.quarantine = c.kept.Quarantine
-		first.proven = cluster.Fallback{Ingresses: map[cluster.Name]*networkingv1.Ingress{}, ConfigMap: c.kept.ConfigMap}
+		first.proven = cluster.Fallback{ConfigMap: c.kept.ConfigMap}
 		for _, ingress := range c.kept.Ingresses {
-			first.proven.Ingresses[cluster.NameOf(ingress)] = ingress
+			first.proven.Ingresses = first.proven.Ingresses.With(cluster.NameOf(ingress), ingress)
 		}
 	}
 	c.learned.Store(&first)
@@ -163,7 +163,7 @@ func (c *Controller) culprits(ctx context.Context, plan *Plan, r refusal) ([]clu
 	names, sure := plan.suspects(v)
 	proven := c.learned.Load().proven
 	isNew := func(name cluster.Name) bool {
-		served := plan.Good.Ingresses[name]
+		served := plan.Good.Ingresses.At(name)
 		return served == nil || !isIn(proven, served)
 	}
 	// A template that NGINX refuses in every location would have all of them blamed, one by one.
@@ -199,7 +199,7 @@ func (c *Controller) culprits(ctx context.Context, plan *Plan, r refusal) ([]clu
 // unchanged blames those whom NGINX named although they have not changed: something that they refer to may have.
 func (c *Controller) unchanged(ctx context.Context, plan *Plan, all []candidate, names []cluster.Name, v verdict) ([]cluster.Refusal, error) {
 	for _, name := range names {
-		if served := plan.Good.Ingresses[name]; served != nil {
+		if served := plan.Good.Ingresses.At(name); served != nil {
 			all = append(all, candidate{ingress: plan.claimed(name), served: served})
 		}
 	}
@@ -289,7 +289,7 @@ func candidates(plan *Plan, proven cluster.Fallback) []candidate {
 		}
 	}
 	for _, ingress := range plan.Claimed {
-		served := plan.Good.Ingresses[cluster.NameOf(ingress)]
+		served := plan.Good.Ingresses.At(cluster.NameOf(ingress))
 		known, refused := plan.Snapshot.Quarantine.Of(ingress)
 		switch {
 		case served != nil && !isIn(proven, served):

@@ -3,7 +3,6 @@
 package controller
 
 import (
-	"maps"
 	"slices"
 
 	networkingv1 "k8s.io/api/networking/v1"
@@ -14,6 +13,7 @@ import (
 	"github.com/sluice-ingress/sluice/nginx"
 	"github.com/sluice-ingress/sluice/nginx/dynamic"
 	"github.com/sluice-ingress/sluice/nginx/routing"
+	"github.com/sluice-ingress/sluice/persistent"
 	"github.com/sluice-ingress/sluice/templates"
 )
 
@@ -43,11 +43,11 @@ const (
 
 // Plan is everything we would do for one snapshot. Making one touches nothing.
 type Plan struct {
-	Files        nginx.Files        // static configuration; a new Generation means a reload
-	Dynamic      dynamic.State      // endpoints and certificates; changes mean a push, never a reload
-	Problems     translate.Problems // what is wrong, on which object and field, and what we did about it
-	Good         cluster.Fallback   // for the next snapshot
-	Certificates []translate.CertificateUse
+	Files        nginx.Files                                      // static configuration; a new Generation means a reload
+	Dynamic      dynamic.State                                    // endpoints and certificates; changes mean a push, never a reload
+	Problems     translate.Problems                               // what is wrong, on which object and field, and what we did about it
+	Good         cluster.Fallback                                 // for the next snapshot
+	Certificates persistent.Map[string, translate.CertificateUse] // by host
 	Config       nginx.Config
 	Ingresses    int
 	Claimed      []*networkingv1.Ingress // those meant for us, served or not, in the order of the snapshot
@@ -82,13 +82,12 @@ func (o Options) Plan(s cluster.Snapshot) (Plan, error) {
 	}, err
 }
 
-// addStreams adds what workers and users are told of streams, and returns what NGINX is. What a Result has is remembered, so it is
-// copied first.
+// addStreams adds what workers and users are told of streams, and returns what NGINX is. The Problems of a
+// Result are remembered, so they are copied first.
 func (o Options) addStreams(s cluster.Snapshot, r *translate.Result) nginx.Streams {
 	found := streams.Translate(s, o.Streams, o.Translate, r.Config.Servers, r.State.Backends)
-	if len(found.Backends) > 0 {
-		r.State.Backends = maps.Clone(r.State.Backends)
-		maps.Copy(r.State.Backends, found.Backends)
+	for name, backend := range found.Backends {
+		r.State.Backends = r.State.Backends.With(name, backend)
 	}
 	if len(found.Problems) > 0 {
 		r.Problems = append(slices.Clone(r.Problems), found.Problems...)

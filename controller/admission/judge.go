@@ -42,7 +42,7 @@ func Judge(o controller.Options, s cluster.Snapshot, r Review) Verdict {
 	}
 	// Memories belong to the loop, and would be worth little: hardly two reviews are of the same objects.
 	o.Translate.Memory, o.Memory, o.Routes, o.Live = nil, nil, nil, nil
-	s.Notes, s.Places, s.Ingresses = nil, nil, nil
+	s.Notes, s.Places = nil, nil
 	after, err := o.Plan(r.with(s, r.New))
 	j := judgement{own: objectOf(r.New), known: map[translate.Problem]bool{}}
 	if err != nil || slices.ContainsFunc(after.Problems, j.wantsBefore) {
@@ -69,14 +69,10 @@ func Judge(o controller.Options, s cluster.Snapshot, r Review) Verdict {
 
 // with is the Snapshot of the neighbours and one version of the Ingress, which may be nil.
 func (r Review) with(s cluster.Snapshot, version *networkingv1.Ingress) cluster.Snapshot {
-	c := cluster.Changes{Ingresses: make(map[cluster.Name]*networkingv1.Ingress, len(r.Neighbours)+1)}
-	for _, ing := range r.Neighbours {
-		c.Ingresses[cluster.NameOf(ing)] = ing
+	if version == nil {
+		return s.Among(r.Neighbours...)
 	}
-	if version != nil {
-		c.Ingresses[cluster.NameOf(version)] = version
-	}
-	return s.With(c)
+	return s.Among(append(slices.Clip(r.Neighbours), version)...)
 }
 
 func objectOf(ing *networkingv1.Ingress) translate.Object {

@@ -1,14 +1,14 @@
 package cluster
 
 import (
-	"maps"
-	"reflect"
 	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	networkingv1 "k8s.io/api/networking/v1"
+
+	"github.com/sluice-ingress/sluice/persistent"
 )
 
 // Changes are what makes one Snapshot into a later one: objects by name, nil for those that are gone.
@@ -22,10 +22,10 @@ type Changes struct {
 	Namespaces map[string]*corev1.Namespace
 }
 
-// With returns the Snapshot after the changes; s stays as it is. It costs what copying the lists and indexes of
-// the kinds that changed costs; New would sort and index everything.
+// With returns the Snapshot after the changes; s stays as it is. It costs what has changed, and a copy of the
+// list of Ingresses if they have; New would sort and index everything.
 func (s Snapshot) With(c Changes) Snapshot {
-	s.Ingresses = mergeIngresses(s.Ingresses, c.Ingresses)
+	s = s.withIngresses(c.Ingresses)
 	s.Classes = patched(s.Classes, c.Classes, isNil)
 	s.services = patched(s.services, c.Services, isNil)
 	s.slices = patched(s.slices, c.Slices, isEmpty)
@@ -36,10 +36,10 @@ func (s Snapshot) With(c Changes) Snapshot {
 }
 
 // Since returns what makes before into s, as With takes it. Objects are compared by identity, so what a source has read again
-// counts as changed. It costs a look at each object of the kinds that may differ, and nothing for the others.
+// counts as changed. If s comes from before by With, it costs what has changed.
 func (s Snapshot) Since(before Snapshot) Changes {
 	return Changes{
-		Ingresses:  ingressesSince(before.Ingresses, s.Ingresses),
+		Ingresses:  since(before.ingresses, s.ingresses, isOne),
 		Classes:    since(before.Classes, s.Classes, isOne),
 		Services:   since(before.services, s.services, isOne),
 		Slices:     since(before.slices, s.slices, slices.Equal),
@@ -51,53 +51,16 @@ func (s Snapshot) Since(before Snapshot) Changes {
 
 func isOne[T any](a, b *T) bool { return a == b }
 
-func since[K comparable, V any](before, now map[K]V, same func(a, b V) bool) map[K]V {
-	if reflect.ValueOf(before).Pointer() == reflect.ValueOf(now).Pointer() {
-		return nil
-	}
+func since[K comparable, V any](before, now persistent.Map[K, V], same func(a, b V) bool) map[K]V {
 	var changes map[K]V
-	note := func(key K, v V) {
+	for d := range persistent.Differences(before, now) {
+		if d.Was && d.Is && same(d.Old, d.New) {
+			continue // in Snapshots that were made apart
+		}
 		if changes == nil {
 			changes = map[K]V{}
 		}
-		changes[key] = v
-	}
-	for key, v := range now {
-		if old, known := before[key]; !known || !same(old, v) {
-			note(key, v)
-		}
-	}
-	for key := range before {
-		if _, stays := now[key]; !stays {
-			var gone V
-			note(key, gone)
-		}
-	}
-	return changes
-}
-
-// ingressesSince compares two lists in the order of oldestFirst.
-func ingressesSince(before, now []*networkingv1.Ingress) map[Name]*networkingv1.Ingress {
-	changes := map[Name]*networkingv1.Ingress{}
-	gone := func(ing *networkingv1.Ingress) {
-		if name := NameOf(ing); changes[name] == nil {
-			changes[name] = nil
-		}
-	}
-	for len(before)+len(now) > 0 {
-		switch {
-		case len(now) == 0 || len(before) > 0 && before[0] != now[0] && CompareAge(before[0], now[0]) < 0:
-			gone(before[0])
-			before = before[1:]
-		case len(before) > 0 && before[0] == now[0]:
-			before, now = before[1:], now[1:]
-		default:
-			changes[NameOf(now[0])] = now[0]
-			if len(before) > 0 && CompareAge(before[0], now[0]) == 0 {
-				before = before[1:] // another version of it
-			}
-			now = now[1:]
-		}
+		changes[d.Key] = d.New
 	}
 	return changes
 }
@@ -106,51 +69,55 @@ func isNil[T any](o *T) bool { return o == nil }
 
 func isEmpty[T any](list []T) bool { return len(list) == 0 }
 
-func patched[K comparable, V any](index, changes map[K]V, gone func(V) bool) map[K]V {
-	if len(changes) == 0 {
-		return index
-	}
-	index = maps.Clone(index)
-	if index == nil {
-		index = make(map[K]V, len(changes))
-	}
+func patched[K comparable, V any](index persistent.Map[K, V], changes map[K]V, gone func(V) bool) persistent.Map[K, V] {
 	for key, v := range changes {
 		if gone(v) {
-			delete(index, key)
+			index = index.Without(key)
 		} else {
-			index[key] = v
+			index = index.With(key, v)
 		}
 	}
 	return index
 }
 
-// mergeIngresses keeps the order of oldestFirst without sorting again what is sorted already.
-func mergeIngresses(sorted []*networkingv1.Ingress, changes map[Name]*networkingv1.Ingress) []*networkingv1.Ingress {
-	if len(changes) == 0 {
+// withIngresses changes the Ingresses.
+func (s Snapshot) withIngresses(changes map[Name]*networkingv1.Ingress) Snapshot {
+	var gone, more []*networkingv1.Ingress
+	for name, ing := range changes {
+		if old := s.ingresses.At(name); old != nil {
+			gone = append(gone, old)
+		}
+		if ing != nil {
+			more = append(more, ing)
+		}
+	}
+	s.Ingresses, s.ingresses = Edited(s.Ingresses, gone, more, CompareAge), patched(s.ingresses, changes, isNil)
+	return s
+}
+
+// Edited is a sorted list without some of its elements and with others, in order. The list stays as it is; without changes it
+// is returned. It costs a copy, and looking for each of the changes.
+func Edited[T comparable](sorted, gone, more []T, compare func(a, b T) int) []T {
+	if len(gone)+len(more) == 0 {
 		return sorted
 	}
-	var newer []*networkingv1.Ingress
-	for _, ing := range changes {
-		if ing != nil {
-			newer = append(newer, ing)
+	slices.SortFunc(gone, compare)
+	slices.SortStableFunc(more, compare)
+	out := make([]T, 0, len(sorted)+len(more))
+	upTo := func(at int) { out, sorted = append(out, sorted[:at]...), sorted[at:] }
+	for len(gone)+len(more) > 0 {
+		if len(gone) == 0 || len(more) > 0 && compare(more[0], gone[0]) < 0 {
+			at, _ := slices.BinarySearchFunc(sorted, more[0], compare)
+			upTo(at)
+			out, more = append(out, more[0]), more[1:]
+			continue
 		}
+		at, _ := slices.BinarySearchFunc(sorted, gone[0], compare)
+		upTo(at + slices.Index(sorted[at:], gone[0]))
+		sorted, gone = sorted[1:], gone[1:]
 	}
-	merged := make([]*networkingv1.Ingress, 0, len(sorted)+len(newer))
-	keep := func(part []*networkingv1.Ingress) {
-		for _, ing := range part {
-			if _, changed := changes[NameOf(ing)]; !changed {
-				merged = append(merged, ing)
-			}
-		}
-	}
-	done := 0
-	for _, ing := range oldestFirst(newer) {
-		at, _ := slices.BinarySearchFunc(sorted, ing, CompareAge)
-		keep(sorted[done:at])
-		merged, done = append(merged, ing), at
-	}
-	keep(sorted[done:])
-	return slices.Clip(merged)
+	upTo(len(sorted))
+	return out
 }
 
 // CompareAge is the order of Snapshot.Ingresses; 0 means the same name and age.

@@ -62,7 +62,7 @@ func TestChangesOfEveryKind(t *testing.T) {
 		ConfigMaps: map[Name]*corev1.ConfigMap{{"shop", "headers"}: configMap},
 		Namespaces: map[string]*corev1.Namespace{"shop": namespace},
 	})
-	if with.Classes["nginx"] != class || with.Secret("shop", "tls") != secret || with.ConfigMap("shop", "headers") != configMap || with.Namespace("shop") != namespace {
+	if with.Classes.At("nginx") != class || with.Secret("shop", "tls") != secret || with.ConfigMap("shop", "headers") != configMap || with.Namespace("shop") != namespace {
 		t.Error("an object that was added is not there")
 	}
 	without := with.With(Changes{
@@ -71,7 +71,7 @@ func TestChangesOfEveryKind(t *testing.T) {
 		ConfigMaps: map[Name]*corev1.ConfigMap{{"shop", "headers"}: nil},
 		Namespaces: map[string]*corev1.Namespace{"shop": nil},
 	})
-	if len(without.Classes) > 0 || without.Secret("shop", "tls") != nil || without.ConfigMap("shop", "headers") != nil || without.Namespace("shop") != nil {
+	if without.Classes.Len() > 0 || without.Secret("shop", "tls") != nil || without.ConfigMap("shop", "headers") != nil || without.Namespace("shop") != nil {
 		t.Error("an object that is gone is still there")
 	}
 }

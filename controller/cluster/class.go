@@ -6,6 +6,8 @@ import (
 
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/labels"
+
+	"github.com/sluice-ingress/sluice/persistent"
 )
 
 const (
@@ -66,7 +68,7 @@ func (sel Selection) Claims(s Snapshot, ing *networkingv1.Ingress) (claimed bool
 		sel.Namespaces != nil && !sel.Namespaces.Matches(s.namespaceLabels(ing.Namespace)) {
 		return false, fmt.Sprintf("namespace %q is not watched", ing.Namespace)
 	}
-	if sel.ClassesOptional && len(s.Classes) == 0 {
+	if sel.ClassesOptional && s.Classes.Len() == 0 {
 		return true, ""
 	}
 	if ing.Spec.IngressClassName != nil && !sel.ClassesUnreadable {
@@ -79,7 +81,7 @@ func (sel Selection) Claims(s Snapshot, ing *networkingv1.Ingress) (claimed bool
 }
 
 func (sel Selection) byClassName(s Snapshot, name string) (bool, string) {
-	class, ok := s.Classes[name]
+	class, ok := s.Classes.Get(name)
 	if !ok {
 		return false, fmt.Sprintf("class %q does not exist", name)
 	}
@@ -118,9 +120,9 @@ func (sel Selection) OwnsClass(class *networkingv1.IngressClass) bool {
 
 // defaultClass is the IngressClass that the API server would give to an Ingress without one: of several
 // the youngest, of the same age the first by name.
-func defaultClass(classes map[string]*networkingv1.IngressClass) *networkingv1.IngressClass {
+func defaultClass(classes persistent.Map[string, *networkingv1.IngressClass]) *networkingv1.IngressClass {
 	var best *networkingv1.IngressClass
-	for _, class := range classes {
+	for _, class := range classes.All() {
 		if class.Annotations[networkingv1.AnnotationIsDefaultIngressClass] != "true" {
 			continue
 		}

@@ -63,7 +63,7 @@ func TestFromObjects(t *testing.T) {
 --- {apiVersion: v1, kind: Namespace, metadata: {name: shop}}
 `})
 	s := FromObjects(objs)
-	if len(s.Ingresses) != 1 || s.Classes["nginx"] == nil || s.Service("shop", "web") == nil || len(s.Slices("shop", "web")) != 1 ||
+	if len(s.Ingresses) != 1 || s.Classes.At("nginx") == nil || s.Service("shop", "web") == nil || len(s.Slices("shop", "web")) != 1 ||
 		s.Secret("shop", "tls") == nil || s.ConfigMap("shop", "headers") == nil || s.Namespace("shop") == nil {
 		t.Errorf("%+v", s)
 	}

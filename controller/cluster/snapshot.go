@@ -11,6 +11,8 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/labels"
+
+	"github.com/sluice-ingress/sluice/persistent"
 )
 
 // Name is what an object is called within its kind. Namespace is empty for kinds that have none.
@@ -30,7 +32,7 @@ type Snapshot struct {
 	// Ingresses holds every one, ours or not: the oldest first and, of the same age, the last by
 	// "namespace/name" first. That is ingress-nginx's order, and it decides who owns a host.
 	Ingresses []*networkingv1.Ingress
-	Classes   map[string]*networkingv1.IngressClass
+	Classes   persistent.Map[string, *networkingv1.IngressClass]
 
 	Fallback   Fallback         // of the plan before
 	Proven     Fallback         // of the plan that NGINX runs: Ingresses and ConfigMap
@@ -38,17 +40,18 @@ type Snapshot struct {
 	Notes      []Note           // what the source of the objects could not read
 	Places     map[string]Place // where objects stand in manifests, by "Kind namespace/name"; see Objects.Places
 
-	services   map[Name]*corev1.Service
-	slices     map[Name][]*discoveryv1.EndpointSlice // by Service
-	secrets    map[Name]*corev1.Secret
-	configMaps map[Name]*corev1.ConfigMap
-	namespaces map[string]*corev1.Namespace
+	ingresses  persistent.Map[Name, *networkingv1.Ingress] // those of Ingresses
+	services   persistent.Map[Name, *corev1.Service]
+	slices     persistent.Map[Name, []*discoveryv1.EndpointSlice] // by Service
+	secrets    persistent.Map[Name, *corev1.Secret]
+	configMaps persistent.Map[Name, *corev1.ConfigMap]
+	namespaces persistent.Map[string, *corev1.Namespace]
 }
 
 // Fallback holds the last version of an object that was good; it is used when the present one is not.
 type Fallback struct {
-	Ingresses map[Name]*networkingv1.Ingress
-	Secrets   map[Name]*corev1.Secret
+	Ingresses persistent.Map[Name, *networkingv1.Ingress]
+	Secrets   persistent.Map[Name, *corev1.Secret]
 	ConfigMap *corev1.ConfigMap // the controller's; an empty one if it did not exist, nil if it is not known
 }
 
@@ -67,6 +70,7 @@ type Lists struct {
 func New(lists Lists) Snapshot {
 	return Snapshot{
 		Ingresses:  oldestFirst(lists.Ingresses),
+		ingresses:  byName(lists.Ingresses),
 		Classes:    byBareName(lists.Classes),
 		services:   byName(lists.Services),
 		slices:     byService(lists.Slices),
@@ -78,31 +82,31 @@ func New(lists Lists) Snapshot {
 
 // Service finds a Service; nil when there is none. The same goes for the other lookups.
 func (s Snapshot) Service(namespace, name string) *corev1.Service {
-	return s.services[Name{namespace, name}]
+	return s.services.At(Name{namespace, name})
 }
 
 // Slices are the EndpointSlices of a Service, in the order of their names.
 func (s Snapshot) Slices(namespace, service string) []*discoveryv1.EndpointSlice {
-	return s.slices[Name{namespace, service}]
+	return s.slices.At(Name{namespace, service})
 }
 
 func (s Snapshot) Secret(namespace, name string) *corev1.Secret {
-	return s.secrets[Name{namespace, name}]
+	return s.secrets.At(Name{namespace, name})
 }
 
 func (s Snapshot) ConfigMap(namespace, name string) *corev1.ConfigMap {
-	return s.configMaps[Name{namespace, name}]
+	return s.configMaps.At(Name{namespace, name})
 }
 
 func (s Snapshot) Namespace(name string) *corev1.Namespace {
-	return s.namespaces[name]
+	return s.namespaces.At(name)
 }
 
 // namespaceLabels are the labels of a namespace. The API server gives each one with its name; manifests need not have
 // it, nor the Namespace.
 func (s Snapshot) namespaceLabels(name string) labels.Set {
 	set := labels.Set{corev1.LabelMetadataName: name}
-	if namespace := s.namespaces[name]; namespace != nil {
+	if namespace := s.namespaces.At(name); namespace != nil {
 		maps.Copy(set, namespace.Labels)
 	}
 	return set
@@ -141,24 +145,24 @@ func oldestFirst(ingresses []*networkingv1.Ingress) []*networkingv1.Ingress {
 	return sorted
 }
 
-func byName[T named](objects []T) map[Name]T {
+func byName[T named](objects []T) persistent.Map[Name, T] {
 	index := make(map[Name]T, len(objects))
 	for _, o := range objects {
 		index[NameOf(o)] = o
 	}
-	return index
+	return persistent.Of(index)
 }
 
-func byBareName[T named](objects []T) map[string]T {
+func byBareName[T named](objects []T) persistent.Map[string, T] {
 	index := make(map[string]T, len(objects))
 	for _, o := range objects {
 		index[o.GetName()] = o
 	}
-	return index
+	return persistent.Of(index)
 }
 
 // byService goes by the label alone: the name of a slice is made up by whoever wrote it.
-func byService(all []*discoveryv1.EndpointSlice) map[Name][]*discoveryv1.EndpointSlice {
+func byService(all []*discoveryv1.EndpointSlice) persistent.Map[Name, []*discoveryv1.EndpointSlice] {
 	index := make(map[Name][]*discoveryv1.EndpointSlice, len(all))
 	for _, slice := range all {
 		if service := slice.Labels[discoveryv1.LabelServiceName]; service != "" {
@@ -169,11 +173,17 @@ func byService(all []*discoveryv1.EndpointSlice) map[Name][]*discoveryv1.Endpoin
 	for _, found := range index {
 		slices.SortFunc(found, func(a, b *discoveryv1.EndpointSlice) int { return strings.Compare(a.Name, b.Name) })
 	}
-	return index
+	return persistent.Of(index)
+}
+
+// Among is the snapshot with these Ingresses and no others, whether it has them or not.
+func (s Snapshot) Among(ingresses ...*networkingv1.Ingress) Snapshot {
+	s.Ingresses, s.ingresses = oldestFirst(ingresses), byName(ingresses)
+	return s
 }
 
 // Only is the snapshot with one Ingress, whether it has that or not, and nothing in quarantine.
 func (s Snapshot) Only(ingress *networkingv1.Ingress) Snapshot {
-	s.Ingresses, s.Fallback, s.Proven, s.Quarantine = []*networkingv1.Ingress{ingress}, Fallback{}, Fallback{}, Quarantine{}
-	return s
+	s.Fallback, s.Proven, s.Quarantine = Fallback{}, Fallback{}, Quarantine{}
+	return s.Among(ingress)
 }

@@ -67,7 +67,7 @@ func TestLookups(t *testing.T) {
 	if got := s.Service("blog", "web"); got == nil || NameOf(got) != (Name{"blog", "web"}) {
 		t.Errorf("Service: %v", got)
 	}
-	if s.Secret("shop", "tls") == nil || s.ConfigMap("shop", "headers") == nil || s.Namespace("shop") == nil || s.Classes["nginx"] == nil {
+	if s.Secret("shop", "tls") == nil || s.ConfigMap("shop", "headers") == nil || s.Namespace("shop") == nil || s.Classes.At("nginx") == nil {
 		t.Error("an object that is there was not found")
 	}
 	if got, want := namesOf(s.Slices("shop", "web")), []string{"shop/a", "shop/z"}; !reflect.DeepEqual(got, want) {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/sluice-ingress/sluice/controller"
 	"github.com/sluice-ingress/sluice/controller/translate"
+	"github.com/sluice-ingress/sluice/persistent"
 )
 
 // Metrics are the controller's metrics. Names that ingress-nginx has are spelled as there.
@@ -35,7 +36,7 @@ type Metrics struct {
 	restarts    prometheus.Counter
 	expiry      *prometheus.GaugeVec
 
-	certificates []translate.CertificateUse // that expiry tells of
+	certificates persistent.Map[string, translate.CertificateUse] // that expiry tells of
 	heard        *prometheus.GaugeVec
 	unheard      *prometheus.CounterVec
 	leader       *prometheus.GaugeVec
@@ -128,28 +129,17 @@ func (m *Metrics) Planned(p controller.Plan, took time.Duration) {
 	m.expire(p.Certificates)
 }
 
-// expire tells of other certificates than before. Both lists are sorted by host, which has one at most.
-func (m *Metrics) expire(now []translate.CertificateUse) {
-	before := m.certificates
-	m.certificates = now
-	if len(before) == len(now) && len(now) > 0 && &before[0] == &now[0] {
-		return // translations hand out the same list for as long as nothing changes
-	}
-	for len(before)+len(now) > 0 {
-		switch {
-		case len(now) == 0 || len(before) > 0 && before[0].Host < now[0].Host:
-			m.expiry.DeleteLabelValues(before[0].Secret.Namespace, before[0].Host, before[0].Secret.Name)
-			before = before[1:]
-		case len(before) > 0 && before[0] == now[0]:
-			before, now = before[1:], now[1:]
-		case len(before) > 0 && before[0].Host == now[0].Host:
-			m.expiry.DeleteLabelValues(before[0].Secret.Namespace, before[0].Host, before[0].Secret.Name)
-			before = before[1:]
-		default:
-			m.expiry.WithLabelValues(now[0].Secret.Namespace, now[0].Host, now[0].Secret.Name).Set(float64(now[0].NotAfter.Unix()))
-			now = now[1:]
+// expire tells of other certificates than before.
+func (m *Metrics) expire(now persistent.Map[string, translate.CertificateUse]) {
+	for d := range persistent.Differences(m.certificates, now) {
+		if d.Was {
+			m.expiry.DeleteLabelValues(d.Old.Secret.Namespace, d.Key, d.Old.Secret.Name)
+		}
+		if d.Is {
+			m.expiry.WithLabelValues(d.New.Secret.Namespace, d.Key, d.New.Secret.Name).Set(float64(d.New.NotAfter.Unix()))
 		}
 	}
+	m.certificates = now
 }
 
 // Failed implements controller.Observer.

@@ -9,6 +9,7 @@ import (
 	"github.com/sluice-ingress/sluice/controller"
 	"github.com/sluice-ingress/sluice/controller/cluster"
 	"github.com/sluice-ingress/sluice/controller/translate"
+	"github.com/sluice-ingress/sluice/persistent"
 )
 
 func use(host, secret string, expires int64) translate.CertificateUse {
@@ -49,11 +50,13 @@ func TestCertificatesExpire(t *testing.T) {
 		nil,
 		{use("z", "x", 1)},
 	} {
-		m.Planned(controller.Plan{Certificates: now}, 0)
+		uses := map[string]translate.CertificateUse{}
 		want := map[string]float64{}
 		for _, c := range now {
+			uses[c.Host] = c
 			want[c.Host+" "+c.Secret.Namespace+" "+c.Secret.Name] = float64(c.NotAfter.Unix())
 		}
+		m.Planned(controller.Plan{Certificates: persistent.Of(uses)}, 0)
 		if got := series(t, m, "nginx_ingress_controller_ssl_expire_time_seconds"); !maps.Equal(got, want) {
 			t.Errorf("the metric is %v, want %v", got, want)
 		}

@@ -14,6 +14,7 @@ import (
 	"github.com/sluice-ingress/sluice/controller/translate"
 	"github.com/sluice-ingress/sluice/nginx"
 	"github.com/sluice-ingress/sluice/nginx/dynamic"
+	"github.com/sluice-ingress/sluice/persistent"
 )
 
 // Options are what flags say of streams.
@@ -40,7 +41,7 @@ type reader struct {
 
 // Translate says what the ConfigMaps mean, and the hosts whose TLS is passed through, of which the backends of HTTP have the
 // endpoints. How endpoints are found is as for HTTP.
-func Translate(s cluster.Snapshot, o Options, find translate.Options, servers []*nginx.Server, http map[string]dynamic.Backend) Result {
+func Translate(s cluster.Snapshot, o Options, find translate.Options, servers []*nginx.Server, http persistent.Map[string, dynamic.Backend]) Result {
 	r := reader{o, s, find, Result{Backends: map[string]dynamic.Backend{}}}
 	r.services(o.TCP, corev1.ProtocolTCP)
 	r.services(o.UDP, corev1.ProtocolUDP)
@@ -48,7 +49,7 @@ func Translate(s cluster.Snapshot, o Options, find translate.Options, servers []
 		if server.Passthrough != "" {
 			name := "tls/" + server.Passthrough
 			r.Streams.Passthrough = append(r.Streams.Passthrough, nginx.Passthrough{Host: server.Name, Backend: name})
-			r.Backends[name] = dynamic.Backend{Endpoints: http[server.Passthrough].Endpoints}
+			r.Backends[name] = dynamic.Backend{Endpoints: http.At(server.Passthrough).Endpoints}
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.Backends)) {

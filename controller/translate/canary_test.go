@@ -45,7 +45,7 @@ func canaryOf(name, annotations, service string) string {
 
 // alternatives are those of path / of web.example.com to the Service shop/echo.
 func alternatives(s dynamic.State) []dynamic.Alternative {
-	return s.Backends["shop_echo_80"].Routes["web.example.com"]["/"]
+	return s.Backends.At("shop_echo_80").Routes["web.example.com"]["/"]
 }
 
 const byWeight = `nginx.ingress.kubernetes.io/canary-weight: "`
@@ -78,7 +78,7 @@ func TestCanaryFollowsItsIngress(t *testing.T) {
 			t.Errorf("step %d: alternatives differ (-want +got):\n%s", n, diff)
 		}
 		for _, a := range alternatives(plan.Dynamic) {
-			if len(plan.Dynamic.Backends[a.Backend].Endpoints) == 0 {
+			if len(plan.Dynamic.Backends.At(a.Backend).Endpoints) == 0 {
 				t.Errorf("step %d: workers do not know the endpoints of %s", n, a.Backend)
 			}
 		}

@@ -19,7 +19,7 @@ func (w *world) problem(p Problem) { w.problems = append(w.problems, p.Printable
 
 // checkClasses reports what IngressClasses of ours ask for in vain.
 func (w *world) checkClasses() {
-	for _, class := range w.snapshot.Classes {
+	for _, class := range w.snapshot.Classes.All() {
 		if class.Spec.Parameters != nil && w.options.Selection.OwnsClass(class) {
 			w.problem(Problem{
 				Object: Object{Kind: "IngressClass", Name: class.Name}, Field: "spec.parameters", Severity: cluster.Warning,

@@ -46,18 +46,18 @@ type use struct {
 // are used in another way than before.
 func (w *world) regroup(stale map[*group]bool, fresh []*member) map[*backend]bool {
 	members, touched := fresh, map[*backend]bool{}
+	var gone, servers []placed
 	for g := range stale {
-		members = append(members, g.members...)
+		members, gone = append(members, g.members...), append(gone, g.servers...)
 		w.leave(g, touched)
 	}
 	slices.SortFunc(members, func(a, b *member) int { return cluster.CompareAge(a.object, b.object) })
-	var servers []placed
 	for _, g := range partition(members, w.groups[anyHost] == nil) {
 		w.translate(g)
 		w.enter(g, touched)
 		servers = append(servers, g.servers...)
 	}
-	w.sum.place(stale, servers)
+	w.sum.place(gone, servers)
 	w.sum.settle()
 	return touched
 }

@@ -82,7 +82,7 @@ func TestRefusedIngressKeepsItsLastGoodVersion(t *testing.T) {
 	}
 	// One that is deleted while it is refused is gone.
 	m.next(t, ingress(refused, "echo"))
-	if plan := m.next(t, ""); len(plan.Good.Ingresses) > 0 || strings.Contains(conf(plan), "web.example.com") {
+	if plan := m.next(t, ""); plan.Good.Ingresses.Len() > 0 || strings.Contains(conf(plan), "web.example.com") {
 		t.Error("an Ingress that was deleted is still served")
 	}
 }
@@ -125,17 +125,17 @@ spec:
 func TestBadSecretKeepsItsLastGoodPair(t *testing.T) {
 	for _, item := range []string{"{secretName: shop-tls, hosts: [shop.example.com]}", "{secretName: shop-tls}"} {
 		m, good, bad := tlsManifests(t, item)
-		if plan := m.next(t, bad); len(plan.Dynamic.Hosts) > 0 || !strings.Contains(reasons(plan), "InvalidCertificate") {
+		if plan := m.next(t, bad); plan.Dynamic.Hosts.Len() > 0 || !strings.Contains(reasons(plan), "InvalidCertificate") {
 			t.Errorf("%s: bad from the start: %v, %s", item, plan.Dynamic.Hosts, reasons(plan))
 		}
 		want := m.next(t, good)
-		id := want.Dynamic.Hosts["shop.example.com"]
+		id := want.Dynamic.Hosts.At("shop.example.com")
 		if id == "" || reasons(want) != "" {
 			t.Fatalf("%s: good: %v, %s", item, want.Dynamic.Hosts, reasons(want))
 		}
 		for range 2 {
 			plan := m.next(t, bad)
-			if plan.Dynamic.Hosts["shop.example.com"] != id || plan.Dynamic.Certificates[id] != want.Dynamic.Certificates[id] {
+			if plan.Dynamic.Hosts.At("shop.example.com") != id || plan.Dynamic.Certificates.At(id) != want.Dynamic.Certificates.At(id) {
 				t.Errorf("%s: the last good pair is gone", item)
 			}
 			if got := reasons(plan); got != "Ingress shop/shop InvalidCertificate" {
@@ -147,7 +147,7 @@ func TestBadSecretKeepsItsLastGoodPair(t *testing.T) {
 		}
 		// A Secret that is deleted is meant to be.
 		without, _, _ := strings.Cut(good, "---\napiVersion: v1")
-		if plan := m.next(t, without); len(plan.Dynamic.Hosts) > 0 || len(plan.Good.Secrets) > 0 {
+		if plan := m.next(t, without); plan.Dynamic.Hosts.Len() > 0 || plan.Good.Secrets.Len() > 0 {
 			t.Errorf("%s: a Secret that was deleted is still served", item)
 		}
 	}
@@ -168,7 +168,7 @@ func TestCertificatesChangeNoConfiguration(t *testing.T) {
 		if plan.Files.Generation != first.Files.Generation {
 			t.Error("there is another configuration")
 		}
-		seen[plan.Dynamic.Hosts["shop.example.com"]] = true
+		seen[plan.Dynamic.Hosts.At("shop.example.com")] = true
 	}
 	if len(seen) != 3 || !seen[""] {
 		t.Errorf("certificates were %v, want two and none", seen)

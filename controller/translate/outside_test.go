@@ -90,7 +90,7 @@ func servedOutside(t *testing.T, addresses, own []string) map[string]bool {
 	plan := m.next(t, yaml.String())
 	served := map[string]bool{}
 	for n, address := range addresses {
-		backend, known := plan.Dynamic.Backends[fmt.Sprintf("shop_outside-%d_80", n)]
+		backend, known := plan.Dynamic.Backends.Get(fmt.Sprintf("shop_outside-%d_80", n))
 		if !known {
 			t.Fatalf("there is no backend for %s", address)
 		}

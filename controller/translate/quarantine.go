@@ -50,7 +50,7 @@ func (r reader) acceptQuarantined(refusal cluster.Refusal) {
 func (r reader) lastGood() *networkingv1.Ingress {
 	name := cluster.NameOf(r.object)
 	r.refused[name] = true
-	for _, good := range []*networkingv1.Ingress{r.snapshot.Fallback.Ingresses[name], r.snapshot.Proven.Ingresses[name]} {
+	for _, good := range []*networkingv1.Ingress{r.snapshot.Fallback.Ingresses.At(name), r.snapshot.Proven.Ingresses.At(name)} {
 		if good == nil || good == r.object || good.UID != r.object.UID {
 			continue
 		}
@@ -84,7 +84,7 @@ func (r reader) standIn(values annotations.Values) {
 func (w *world) judgedAnew(s cluster.Snapshot) map[cluster.Name]bool {
 	names := s.Quarantine.Differs(w.snapshot.Quarantine)
 	for name := range w.refused {
-		if s.Proven.Ingresses[name] != w.snapshot.Proven.Ingresses[name] {
+		if s.Proven.Ingresses.At(name) != w.snapshot.Proven.Ingresses.At(name) {
 			names[name] = true
 		}
 	}

@@ -2,7 +2,6 @@ package translate
 
 import (
 	"cmp"
-	"maps"
 	"reflect"
 	"slices"
 
@@ -11,43 +10,45 @@ import (
 	"github.com/sluice-ingress/sluice/controller/cluster"
 	"github.com/sluice-ingress/sluice/nginx"
 	"github.com/sluice-ingress/sluice/nginx/dynamic"
+	"github.com/sluice-ingress/sluice/persistent"
 )
 
 // sum is what all groups and Ingresses contribute to a Result. It changes by what is added and what is taken away.
 type sum struct {
-	servers      []placed // in order
-	list         []*nginx.Server
-	blocks       []block // by name
-	upstreams    []*nginx.Upstream
-	idle         int               // connections that each of them keeps
-	asking       int               // servers that ask error services
-	hasErrors    bool              // upstreams have the block for that
-	changed      map[*backend]bool // whose blocks have to be made again
-	backends     shared[string, dynamic.Backend]
-	hosts        counted[string, string] // certificates by host
-	certificates counted[string, nginx.Certificate]
-	inUse        counted[string, CertificateUse] // by host
-	usesByHost   []CertificateUse
-	ingresses    counted[cluster.Name, *networkingv1.Ingress]
-	secrets      counted[cluster.Name, *secret]
-	troubled     map[*group]bool // which have Problems
-	problems     Problems        // of them all, in order; nil if that has to be found out
+	servers        []placed // in order
+	list           []*nginx.Server
+	blocks         []block // by name
+	upstreams      []*nginx.Upstream
+	idle           int               // connections that each of them keeps
+	asking         int               // servers that ask error services
+	authenticating int               // servers that ask for certificates
+	hasErrors      bool              // upstreams have the block for that
+	changed        map[*backend]bool // whose blocks have to be made again
+	backends       persistent.Map[string, dynamic.Backend]
+	hosts          counted[string, string] // certificates by host
+	certificates   counted[string, nginx.Certificate]
+	inUse          counted[string, CertificateUse] // by host
+	ingresses      counted[cluster.Name, *networkingv1.Ingress]
+	secrets        counted[cluster.Name, *secret]
+	troubled       map[*group]bool // which have Problems
+	problems       Problems        // of them all, in order; nil if that has to be found out
 
-	served  int
-	claimed []*networkingv1.Ingress // nil if that has to be found out
+	served    int
+	claimed   []*networkingv1.Ingress // in the order of the snapshot, but for the next two
+	claims    []*networkingv1.Ingress // that have come
+	disclaims []*networkingv1.Ingress // that have gone
 }
 
 func newSum() sum {
 	return sum{
-		backends: shared[string, dynamic.Backend]{all: map[string]dynamic.Backend{}}, hosts: newCounted[string, string](),
-		certificates: newCounted[string, nginx.Certificate](), inUse: newCounted[string, CertificateUse](),
+		hosts: newCounted[string, string](), certificates: newCounted[string, nginx.Certificate](), inUse: newCounted[string, CertificateUse](),
 		changed: map[*backend]bool{}, ingresses: newCounted[cluster.Name, *networkingv1.Ingress](), secrets: newCounted[cluster.Name, *secret](), troubled: map[*group]bool{},
 	}
 }
 
 // isGood tells whether a Fallback is the one that the last Result had.
 func (s *sum) isGood(f cluster.Fallback) bool {
-	return dynamic.IsOne(f.Ingresses, s.ingresses.all) && dynamic.IsOne(f.Secrets, s.secrets.all)
+	return f.Ingresses == s.ingresses.all && f.Secrets == s.secrets.all
 }
 
 // add counts what a group contributes, or takes it away if by is -1.
@@ -55,6 +56,9 @@ func (s *sum) add(g *group, by int) {
 	for _, p := range g.servers {
 		if p.server.HandsErrorsTo(nginx.ErrorLocation) {
 			s.asking += by
+		}
+		if auth := p.server.ClientAuth; auth != nil && !auth.Unusable {
+			s.authenticating += by
 		}
 	}
 	for host, id := range g.hosts {
@@ -88,17 +92,15 @@ func (s *sum) setBackend(b *backend) {
 		return
 	}
 	now := b.withAlternatives()
-	if before, is := s.backends.all[b.name]; !is || !reflect.DeepEqual(before, now) {
-		s.backends.own()[b.name] = now
+	if before, is := s.backends.Get(b.name); !is || !reflect.DeepEqual(before, now) {
+		s.backends = s.backends.With(b.name, now)
 	}
 }
 
 // dropBackend is setBackend for one that nobody uses.
 func (s *sum) dropBackend(b *backend) {
 	s.changed[b] = true
-	if _, is := s.backends.all[b.name]; is {
-		delete(s.backends.own(), b.name)
-	}
+	s.backends = s.backends.Without(b.name)
 }
 
 // block is an upstream block.
@@ -173,9 +175,9 @@ func (p placed) compare(other placed) int {
 	return cmp.Or(cmp.Compare(p.rank, other.rank), cmp.Compare(p.host, other.host))
 }
 
-// place takes servers of groups out and puts others in.
-func (s *sum) place(gone map[*group]bool, more []placed) {
-	s.servers = merged(s.servers, func(p placed) bool { return gone[p.group] }, more, placed.compare)
+// place takes servers out and puts others in.
+func (s *sum) place(gone, more []placed) {
+	s.servers = cluster.Edited(s.servers, gone, more, placed.compare)
 	s.list = nil
 }
 
@@ -185,16 +187,17 @@ func (s *sum) serverList() []*nginx.Server {
 		for i, p := range s.servers {
 			s.list[i] = p.server
 		}
-		nameAll(s.list)
+		if s.authenticating > 0 {
+			nameAll(s.list)
+		}
 	}
 	return s.list
 }
 
-// nameAll makes NGINX know every name that clients may ask for in the handshake, if one of the servers asks for certificates.
+// nameAll makes NGINX know every name that clients may ask for in the handshake, as is needed if one of the servers asks for certificates.
 func nameAll(list []*nginx.Server) {
-	asks := func(s *nginx.Server) bool { return s.ClientAuth != nil && !s.ClientAuth.Unusable }
 	at := slices.IndexFunc(list, (*nginx.Server).IsDefault)
-	if at < 0 || !slices.ContainsFunc(list, asks) {
+	if at < 0 {
 		return
 	}
 	own := *list[at] // which is remembered without
@@ -203,45 +206,23 @@ func nameAll(list []*nginx.Server) {
 	list[len(list)-1] = &own
 }
 
-// uses lists the certificates in use by host.
-func (s *sum) uses() []CertificateUse {
-	if !s.inUse.isShared || s.usesByHost == nil {
-		byHost := func(a, b CertificateUse) int { return cmp.Compare(a.Host, b.Host) }
-		s.usesByHost = slices.SortedFunc(maps.Values(s.inUse.share()), byHost)
-	}
-	return s.usesByHost
-}
-
-// shared is a map that results have been given: it is copied before it changes.
-type shared[K comparable, V any] struct {
-	all      map[K]V
-	isShared bool
-}
-
-// share gives the map away.
-func (s *shared[K, V]) share() map[K]V {
-	s.isShared = true
-	return s.all
-}
-
-// own is the map, to be changed.
-func (s *shared[K, V]) own() map[K]V {
-	if s.isShared {
-		s.all, s.isShared = maps.Clone(s.all), false
-	}
-	return s.all
+// claimedInOrder lists the Ingresses that are meant for us, in the order of the snapshot.
+func (s *sum) claimedInOrder() []*networkingv1.Ingress {
+	s.claimed = cluster.Edited(s.claimed, s.disclaims, s.claims, cluster.CompareAge)
+	s.claims, s.disclaims = nil, nil
+	return s.claimed
 }
 
 // counted is a map whose entries are there as long as somebody contributes them. Whoever contributes the same key means the
 // same value.
 type counted[K, V comparable] struct {
-	shared[K, V]
+	all    persistent.Map[K, V]
 	counts map[K]int
 	gone   []K // that may have nobody left
 }
 
 func newCounted[K, V comparable]() counted[K, V] {
-	return counted[K, V]{shared: shared[K, V]{all: map[K]V{}}, counts: map[K]int{}}
+	return counted[K, V]{counts: map[K]int{}}
 }
 
 // count adds a contribution, or takes it away if by is -1.
@@ -249,8 +230,8 @@ func (c *counted[K, V]) count(key K, v V, by int) {
 	c.counts[key] += by
 	if by < 0 {
 		c.gone = append(c.gone, key)
-	} else if now, is := c.all[key]; !is || now != v {
-		c.own()[key] = v
+	} else if now, is := c.all.Get(key); !is || now != v {
+		c.all = c.all.With(key, v)
 	}
 }
 
@@ -259,7 +240,7 @@ func (c *counted[K, V]) settle() {
 	for _, key := range c.gone {
 		if n, is := c.counts[key]; is && n == 0 {
 			delete(c.counts, key)
-			delete(c.own(), key)
+			c.all = c.all.Without(key)
 		}
 	}
 	c.gone = nil

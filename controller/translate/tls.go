@@ -20,6 +20,7 @@ import (
 
 	"github.com/sluice-ingress/sluice/controller/cluster"
 	"github.com/sluice-ingress/sluice/nginx"
+	"github.com/sluice-ingress/sluice/persistent"
 )
 
 type secret = corev1.Secret
@@ -49,13 +50,13 @@ func (all pairs) of(s *secret) (*Pair, error) {
 }
 
 // forget drops those of Secrets that are neither there any more nor served on, if there are many of them.
-func (all pairs) forget(s cluster.Snapshot, good map[cluster.Name]*secret) {
-	if len(all) < 2*len(good)+16 {
+func (all pairs) forget(s cluster.Snapshot, good persistent.Map[cluster.Name, *secret]) {
+	if len(all) < 2*good.Len()+16 {
 		return
 	}
 	maps.DeleteFunc(all, func(of *secret, _ pairResult) bool {
 		name := cluster.NameOf(of)
-		return of != good[name] && of != s.Secret(name.Namespace, name.Name)
+		return of != good.At(name) && of != s.Secret(name.Namespace, name.Name)
 	})
 }
 
@@ -143,7 +144,7 @@ func (t *translator) pair(name cluster.Name, object Object, field string) *Pair 
 		put(&t.group.secrets, name, s)
 		return pair
 	}
-	if good := t.snapshot.Fallback.Secrets[name]; good != nil {
+	if good := t.snapshot.Fallback.Secrets.At(name); good != nil {
 		if pair, _ = t.pairs.of(good); pair != nil {
 			put(&t.group.secrets, name, good)
 			consequence = "its last good version is served"
@@ -206,7 +207,7 @@ func secretField(n int) string { return "spec.tls[" + strconv.Itoa(n) + "].secre
 
 // goodPair is the pair of a Secret, or its last good one, or nil.
 func (t *translator) goodPair(name cluster.Name) *Pair {
-	for _, s := range []*secret{t.secret(name), t.snapshot.Fallback.Secrets[name]} {
+	for _, s := range []*secret{t.secret(name), t.snapshot.Fallback.Secrets.At(name)} {
 		if s == nil {
 			return nil // one that was deleted shall not be served on
 		}

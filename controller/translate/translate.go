@@ -9,6 +9,7 @@ import (
 	"github.com/sluice-ingress/sluice/controller/cluster"
 	"github.com/sluice-ingress/sluice/nginx"
 	"github.com/sluice-ingress/sluice/nginx/dynamic"
+	"github.com/sluice-ingress/sluice/persistent"
 )
 
 // Options are the controller's own settings, as flags give them.
@@ -45,7 +46,7 @@ type Result struct {
 	State        dynamic.State
 	Problems     Problems
 	Good         cluster.Fallback // goes into the next snapshot
-	Certificates []CertificateUse
+	Certificates persistent.Map[string, CertificateUse]
 	Ingresses    int                     // how many are served
 	Claimed      []*networkingv1.Ingress // those that are not served, too
 	Kept         []*networkingv1.Ingress // last good versions that are served in place of present ones

@@ -74,7 +74,7 @@ func (m *Memory) remembered(s cluster.Snapshot, o Options) (*world, cluster.Chan
 	}
 	m.world = newWorld(s, o, m.pairs)
 	// To a new world all Ingresses are new. What else there is it looks up when one of them names it.
-	return m.world, cluster.Snapshot{Ingresses: s.Ingresses}.Since(cluster.Snapshot{})
+	return m.world, cluster.Changes{Ingresses: s.Since(cluster.Snapshot{}).Ingresses}
 }
 
 func newWorld(s cluster.Snapshot, o Options, p pairs) *world {
@@ -192,7 +192,11 @@ func (w *world) remove(m *member, stale map[*group]bool) {
 }
 
 func (w *world) count(m *member, by int, stale map[*group]bool) {
-	w.sum.claimed = nil
+	if m.claimed && by > 0 {
+		w.sum.claims = append(w.sum.claims, m.object)
+	} else if m.claimed {
+		w.sum.disclaims = append(w.sum.disclaims, m.object)
+	}
 	if m.served == nil {
 		return
 	}
@@ -215,19 +219,6 @@ func (w *world) count(m *member, by int, stale map[*group]bool) {
 	}
 }
 
-// claimed lists the Ingresses that are meant for us, in the order of the snapshot.
-func (w *world) claimed() []*networkingv1.Ingress {
-	if w.sum.claimed == nil {
-		w.sum.claimed = make([]*networkingv1.Ingress, 0, len(w.members))
-		for _, object := range w.snapshot.Ingresses {
-			if w.members[cluster.NameOf(object)].claimed {
-				w.sum.claimed = append(w.sum.claimed, object)
-			}
-		}
-	}
-	return w.sum.claimed
-}
-
 // result is what the world comes to. Earlier results stay as they are.
 func (w *world) result() Result {
 	settings := w.options.Settings
@@ -235,11 +226,11 @@ func (w *world) result() Result {
 	r := Result{
 		Config: nginx.Config{HTTP: w.http, Servers: w.sum.serverList()},
 		State: dynamic.State{
-			Settings: settings, Backends: w.sum.backends.share(), Certificates: w.sum.certificates.share(), Hosts: w.sum.hosts.share(),
+			Settings: settings, Backends: w.sum.backends, Certificates: w.sum.certificates.all, Hosts: w.sum.hosts.all,
 		},
-		Good:      cluster.Fallback{Ingresses: w.sum.ingresses.share(), Secrets: w.sum.secrets.share(), ConfigMap: orEmpty(w.configMap)},
+		Good:      cluster.Fallback{Ingresses: w.sum.ingresses.all, Secrets: w.sum.secrets.all, ConfigMap: orEmpty(w.configMap)},
 		Kept:      w.keptVersions(),
-		Ingresses: w.sum.served, Claimed: w.claimed(), Certificates: w.sum.uses(),
+		Ingresses: w.sum.served, Claimed: w.sum.claimedInOrder(), Certificates: w.sum.inUse.all,
 	}
 	if w.options.SharedUpstreams {
 		clear(w.sum.changed)

@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/sluice-ingress/sluice/controller/cluster"
+	"github.com/sluice-ingress/sluice/persistent"
 )
 
 func TestClassChangesBothWays(t *testing.T) {
@@ -50,7 +51,7 @@ func TestWhatAnEarlierVersionNeedsStaysWhileThatOneServes(t *testing.T) {
 	r := follow(t, api, Options{}).synced()
 	good := r.Snapshot().Ingresses[0]
 	judge := func(ing *networkingv1.Ingress) {
-		r.Judged(map[cluster.Name]*networkingv1.Ingress{named("shop", "web"): ing})
+		r.Judged(persistent.Of(map[cluster.Name]*networkingv1.Ingress{named("shop", "web"): ing}))
 	}
 	judge(good)
 	moved := ingress("shop", "web")
@@ -210,7 +211,7 @@ func TestForbiddenClasses(t *testing.T) {
 	failed := r.failed("IngressClass")
 	api.set(func() { api.denied["ingressclasses"], api.oldest = true, 1000 })
 	r.until("the list is refused", func() bool { return r.failed("IngressClass") > failed })
-	if s := r.Snapshot(); r.Selection().ClassesUnreadable || s.Classes["nginx"] == nil {
+	if s := r.Snapshot(); r.Selection().ClassesUnreadable || s.Classes.At("nginx") == nil {
 		t.Error("the last list of classes was forgotten")
 	}
 }

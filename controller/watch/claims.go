@@ -6,6 +6,7 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 
 	"github.com/sluice-ingress/sluice/controller/cluster"
+	"github.com/sluice-ingress/sluice/persistent"
 )
 
 // claim is an Ingress as Snapshots have it, and what it refers to if it is ours.
@@ -60,13 +61,13 @@ type former struct {
 
 // Judged tells which version of each Ingress serves, by a plan for a Snapshot. What an earlier version refers to
 // stays in Snapshots as long as that one serves; without any call of Judged, only present versions count.
-func (s *Source) Judged(serving map[cluster.Name]*networkingv1.Ingress) {
+func (s *Source) Judged(serving persistent.Map[cluster.Name, *networkingv1.Ingress]) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.judged = true
 	for name, list := range s.former {
 		list = slices.DeleteFunc(list, func(f former) bool {
-			if f.object == serving[name] {
+			if f.object == serving.At(name) {
 				return false
 			}
 			s.release(f.refs)

@@ -40,8 +40,10 @@ func (s *Source) ingressChanged(name cluster.Name, _, after *networkingv1.Ingres
 
 func (s *Source) classChanged(name cluster.Name, _, after *networkingv1.IngressClass) {
 	put(&s.pending.Classes, name.Name, after)
-	if s.classNamed[name.Name] = after; after == nil {
-		delete(s.classNamed, name.Name)
+	if after == nil {
+		s.classNamed = s.classNamed.Without(name.Name)
+	} else {
+		s.classNamed = s.classNamed.With(name.Name, after)
 	}
 	s.offerAll(func(ing *networkingv1.Ingress) bool {
 		return ing.Spec.IngressClassName != nil && *ing.Spec.IngressClassName == name.Name

@@ -81,7 +81,7 @@ func TestSnapshotForWithoutAnswer(t *testing.T) {
 	if _, err := r.SnapshotFor(ctx, ingress("shop", "web", withTLS("tls"))); err == nil {
 		t.Error("there is a Snapshot although nobody has answered")
 	}
-	if s := r.Snapshot(); s.Secret("shop", "tls") != nil || len(s.Ingresses) > 0 || s.Classes[cluster.DefaultIngressClass] == nil {
+	if s := r.Snapshot(); s.Secret("shop", "tls") != nil || len(s.Ingresses) > 0 || s.Classes.At(cluster.DefaultIngressClass) == nil {
 		t.Error("the Snapshot of others has changed")
 	}
 }

@@ -21,6 +21,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/sluice-ingress/sluice/controller/cluster"
+	"github.com/sluice-ingress/sluice/persistent"
 )
 
 // Options say what to watch.
@@ -66,7 +67,7 @@ type Source struct {
 	configMaps lookups[*corev1.ConfigMap]
 
 	published         map[cluster.Name][]networkingv1.IngressLoadBalancerIngress
-	classNamed        map[string]*networkingv1.IngressClass
+	classNamed        persistent.Map[string, *networkingv1.IngressClass]
 	classesUnreadable bool
 	slicesOf          map[cluster.Name][]*discoveryv1.EndpointSlice // by Service; lists are never changed
 	claims            map[cluster.Name]*claim
@@ -124,18 +125,17 @@ func newSource(o Options) (*Source, error) {
 	o.AnnotationsPrefix = cmp.Or(o.AnnotationsPrefix, "nginx.ingress.kubernetes.io")
 	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
 	s := &Source{
-		options:    o,
-		changes:    make(chan struct{}, 1),
-		statuses:   make(chan struct{}, 1),
-		synced:     make(chan struct{}),
-		contact:    newContact(o.Log, o.Observer),
-		snapshot:   cluster.New(cluster.Lists{}),
-		unlisted:   map[string]bool{},
-		published:  map[cluster.Name][]networkingv1.IngressLoadBalancerIngress{},
-		classNamed: map[string]*networkingv1.IngressClass{},
-		slicesOf:   map[cluster.Name][]*discoveryv1.EndpointSlice{},
-		claims:     map[cluster.Name]*claim{},
-		uses:       map[reference]*use{},
+		options:   o,
+		changes:   make(chan struct{}, 1),
+		statuses:  make(chan struct{}, 1),
+		synced:    make(chan struct{}),
+		contact:   newContact(o.Log, o.Observer),
+		snapshot:  cluster.New(cluster.Lists{}),
+		unlisted:  map[string]bool{},
+		published: map[cluster.Name][]networkingv1.IngressLoadBalancerIngress{},
+		slicesOf:  map[cluster.Name][]*discoveryv1.EndpointSlice{},
+		claims:    map[cluster.Name]*claim{},
+		uses:      map[reference]*use{},
 	}
 	s.prepareTables()
 	return s, nil

@@ -294,7 +294,7 @@ func TestSnapshotHasWhatIsReferredTo(t *testing.T) {
 		if got, want := names(s), []string{"shop/other", "shop/web"}; !slices.Equal(got, want) {
 			t.Errorf("Ingresses %v, want %v", got, want)
 		}
-		if s.Classes["nginx"] == nil || s.Service("shop", "web") == nil || len(s.Slices("shop", "web")) != 2 || s.Slices("shop", "web")[0].Name != "web-a" ||
+		if s.Classes.At("nginx") == nil || s.Service("shop", "web") == nil || len(s.Slices("shop", "web")) != 2 || s.Slices("shop", "web")[0].Name != "web-a" ||
 			s.Secret("shop", "tls") == nil || s.Secret("infra", "default") == nil ||
 			s.ConfigMap("infra", "headers") == nil || s.ConfigMap("infra", "controller") == nil || s.ConfigMap("infra", "more") == nil {
 			t.Error("something that is referred to is missing")
@@ -347,7 +347,7 @@ func content(s cluster.Snapshot) []metav1.Object {
 	for _, ing := range s.Ingresses {
 		add(ing)
 	}
-	add(s.Classes["nginx"])
+	add(s.Classes.At("nginx"))
 	for _, name := range []string{"a", "b", "c", "d", "e"} {
 		add(s.Service("shop", name))
 		add(s.Secret("shop", name))

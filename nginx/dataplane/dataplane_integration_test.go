@@ -17,6 +17,7 @@ import (
 	"github.com/sluice-ingress/sluice/nginx"
 	"github.com/sluice-ingress/sluice/nginx/dynamic"
 	"github.com/sluice-ingress/sluice/nginx/supervisor"
+	"github.com/sluice-ingress/sluice/persistent"
 )
 
 func TestWhatIsSentIsServed(t *testing.T) {
@@ -99,8 +100,8 @@ func many(of dynamic.State, n int) dynamic.State {
 	for i := range n {
 		all[fmt.Sprint("shop_", i)] = dynamic.Backend{Endpoints: []dynamic.Endpoint{{Address: "192.0.2.1", Port: 1000 + i}}}
 	}
-	all["app"] = of.Backends["app"]
-	return dynamic.State{Backends: all}
+	all["app"] = of.Backends.At("app")
+	return dynamic.State{Backends: persistent.Of(all)}
 }
 
 func TestAChangeCostsWhatChanged(t *testing.T) {
@@ -124,7 +125,7 @@ func TestAChangeCostsWhatChanged(t *testing.T) {
 	}
 	c.mustPush(backend(t, "red"))
 	c.mustSettle()
-	if n := len(plane.holds().Backends); n != 1 {
+	if n := plane.holds().Backends.Len(); n != 1 {
 		t.Errorf("%d backends are left", n)
 	}
 	mustGet(t, "/app", "red")
@@ -194,7 +195,7 @@ func TestANewControllerGoesOnWithWhatIsLive(t *testing.T) {
 	if len(c.events) > 0 {
 		t.Errorf("this was observed: %q", c.told(len(c.events)))
 	}
-	if held := plane.holds().Backends; len(held) != 1 {
+	if held := plane.holds().Backends; held.Len() != 1 {
 		t.Errorf("the former controller's backends are still there: %v", held)
 	}
 }
@@ -313,8 +314,8 @@ func TestNoKeyIsLogged(t *testing.T) {
 	p := newPod(t)
 	plane, c := p.dataPlane(), p.controller()
 	state := backend(t, "blue")
-	state.Certificates = map[string]nginx.Certificate{"one": {Chain: "chain", Key: nginx.NewSecret(key)}}
-	state.Hosts = map[string]string{"a.example.com": "one"}
+	state.Certificates = state.Certificates.With("one", nginx.Certificate{Chain: "chain", Key: nginx.NewSecret(key)})
+	state.Hosts = state.Hosts.With("a.example.com", "one")
 	c.mustPush(state)
 	c.mustApply(p.files("one"))
 	c.mustApply(p.files("two"))

@@ -14,6 +14,7 @@ import (
 
 	"github.com/sluice-ingress/sluice/nginx"
 	"github.com/sluice-ingress/sluice/nginx/dynamic"
+	"github.com/sluice-ingress/sluice/persistent"
 )
 
 const secret = "xSECRETx"
@@ -42,10 +43,10 @@ func FuzzState(f *testing.F) {
 		f.Add([]byte(text))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
-		state := dynamic.State{Backends: map[string]dynamic.Backend{"a": {Endpoints: []dynamic.Endpoint{{Address: "10.0.0.1", Port: 80}}}}}
+		state := dynamic.State{Backends: persistent.Of(map[string]dynamic.Backend{"a": {Endpoints: []dynamic.Endpoint{{Address: "10.0.0.1", Port: 80}}}})}
 		before := held{state, 5}
 		next, err := before.take(bytes.NewReader(text))
-		if len(before.state.Backends) != 1 || before.state.Backends["a"].Endpoints[0].Port != 80 {
+		if before.state.Backends.Len() != 1 || before.state.Backends.At("a").Endpoints[0].Port != 80 {
 			t.Fatal("what was held has changed")
 		}
 		if err != nil {
@@ -54,7 +55,7 @@ func FuzzState(f *testing.F) {
 			}
 			return
 		}
-		for id, c := range next.state.Certificates {
+		for id, c := range next.state.Certificates.All() {
 			if strings.Contains(fmt.Sprintf("%v %+v %#v", c.Key, c.Key, c.Key), secret) {
 				t.Fatalf("the key of %q can be printed", id)
 			}

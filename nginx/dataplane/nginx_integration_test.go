@@ -21,6 +21,7 @@ import (
 	"github.com/sluice-ingress/sluice/nginx"
 	"github.com/sluice-ingress/sluice/nginx/dynamic"
 	"github.com/sluice-ingress/sluice/nginx/supervisor"
+	"github.com/sluice-ingress/sluice/persistent"
 )
 
 const (
@@ -287,9 +288,9 @@ func backend(t *testing.T, name string) dynamic.State {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, name) }))
 	t.Cleanup(server.Close)
 	a := server.Listener.Addr().(*net.TCPAddr)
-	return dynamic.State{Backends: map[string]dynamic.Backend{
+	return dynamic.State{Backends: persistent.Of(map[string]dynamic.Backend{
 		"app": {Endpoints: []dynamic.Endpoint{{Address: a.IP.String(), Port: a.Port}}},
-	}}
+	})}
 }
 
 var fresh = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 10 * time.Second}

@@ -1,6 +1,11 @@
 package dynamic
 
-import "strings"
+import (
+	"maps"
+	"strings"
+
+	"github.com/sluice-ingress/sluice/persistent"
+)
 
 // blockEnd ends the name of a server block in a key. No name that a client asks for has it: NGINX refuses such requests.
 const blockEnd = "/"
@@ -28,32 +33,24 @@ func withoutBlock(key string) string {
 // Moved are the entries of a former state whose names are in another server block now, by key: workers that still run have them
 // there.
 func (r Routes) Moved(former Routes) map[string]*Host {
-	if IsOne(r.Hosts, former.Hosts) {
-		return nil
-	}
-	var gone []string
-	for key := range former.Hosts {
-		if r.Hosts[key] == nil {
-			gone = append(gone, key)
+	gone := map[string]*Host{}
+	for d := range persistent.Differences(former.Hosts, r.Hosts) {
+		if !d.Is {
+			gone[d.Key] = d.Old
 		}
 	}
 	if len(gone) == 0 {
 		return nil
 	}
 	there := r.names()
-	moved := map[string]*Host{}
-	for _, key := range gone {
-		if there[withoutBlock(key)] {
-			moved[key] = former.Hosts[key]
-		}
-	}
-	return moved
+	maps.DeleteFunc(gone, func(key string, _ *Host) bool { return !there[withoutBlock(key)] })
+	return gone
 }
 
 // names are those of all keys, whatever server block they are in.
 func (r Routes) names() map[string]bool {
-	names := make(map[string]bool, len(r.Hosts))
-	for key := range r.Hosts {
+	names := make(map[string]bool, r.Hosts.Len())
+	for key := range r.Hosts.Keys() {
 		names[withoutBlock(key)] = true
 	}
 	return names
@@ -63,8 +60,8 @@ func (r Routes) names() map[string]bool {
 // server blocks of their own and of those that it has in another block. Until NGINX has them there nobody asks for them.
 func (r Routes) Ahead(shapes map[string]bool, held Routes) map[string]*Host {
 	ahead, before := map[string]*Host{}, held.names()
-	for key, host := range r.Through(shapes, func(string) []*Host { return nil }).Hosts {
-		if name := withoutBlock(key); held.Hosts[key] == nil && (name != key || before[name]) {
+	for key, host := range r.Through(shapes, func(string) []*Host { return nil }).Hosts.All() {
+		if name := withoutBlock(key); held.Hosts.At(key) == nil && (name != key || before[name]) {
 			ahead[key] = host
 		}
 	}
@@ -73,5 +70,10 @@ func (r Routes) Ahead(shapes map[string]bool, held Routes) map[string]*Host {
 
 // And returns the routes with more entries. Those that are there already stay.
 func (r Routes) And(more map[string]*Host) Routes {
-	return Routes{Hosts: with(more, r.Hosts, nil), Names: r.Names}
+	for key, host := range more {
+		if r.Hosts.At(key) == nil {
+			r.Hosts = r.Hosts.With(key, host)
+		}
+	}
+	return r
 }

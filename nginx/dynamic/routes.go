@@ -1,6 +1,10 @@
 package dynamic
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/sluice-ingress/sluice/persistent"
+)
 
 // Routes are how requests find their way when routes are data: the entry of each server name, and the names that
 // are patterns.
@@ -16,7 +20,7 @@ type Routes struct {
 	//
 	// Those of the first line come first, then the longest of the third, then the longest of the fourth. Then
 	// patterns and wildcards of Ingresses are tried in the order of Names.
-	Hosts map[string]*Host
+	Hosts persistent.Map[string, *Host]
 	// Names are all keys that are regular expressions, in the order in which they are tried.
 	Names []NamePattern
 }
@@ -42,24 +46,15 @@ func (r Routes) Through(shapes map[string]bool, before func(name string) []*Host
 		}
 		return leads
 	}
-	all := true
-	for _, host := range r.Hosts {
-		if all = lead(host); !all {
-			break
-		}
-	}
-	if all {
-		return r
-	}
-	through := Routes{Hosts: make(map[string]*Host, len(r.Hosts)), Names: r.Names}
-	for name, host := range r.Hosts {
+	through := r
+	for name, host := range r.Hosts.All() {
 		if lead(host) {
-			through.Hosts[name] = host
 			continue
 		}
+		through.Hosts = through.Hosts.Without(name)
 		for _, former := range slices.Backward(before(name)) {
 			if lead(former) {
-				through.Hosts[name] = former
+				through.Hosts = through.Hosts.With(name, former)
 				break
 			}
 		}

@@ -14,6 +14,7 @@ import (
 	"sort"
 
 	"github.com/sluice-ingress/sluice/nginx"
+	"github.com/sluice-ingress/sluice/persistent"
 )
 
 // Version is the version of the documents' form.
@@ -22,10 +23,10 @@ const Version = 1
 // State is all dynamic state at one moment.
 type State struct {
 	Settings     Settings
-	Backends     map[string]Backend           // by upstream name
-	Certificates map[string]nginx.Certificate // by hash of their content
-	Hosts        map[string]string            // server name, exact or *.suffix, to a key of Certificates
-	Routes       Routes                       // in dynamic mode
+	Backends     persistent.Map[string, Backend]           // by upstream name
+	Certificates persistent.Map[string, nginx.Certificate] // by hash of their content
+	Hosts        persistent.Map[string, string]            // server name, exact or *.suffix, to a key of Certificates
+	Routes       Routes                                    // in dynamic mode
 }
 
 // Settings are what the Lua side needs to know of its surroundings.
@@ -197,13 +198,9 @@ func Changed(old, new State, generation uint64) Update {
 	if !slices.Equal(old.Routes.Names, new.Routes.Names) {
 		u.Names = new.Routes.list()
 	}
-	for id, c := range new.Certificates {
-		if _, ok := old.Certificates[id]; !ok {
-			if u.Certificates == nil {
-				u.Certificates = map[string]Certificate{}
-			}
-			u.Certificates[id] = Certificate{c.Chain, c.Key.Reveal()}
-		}
+	// An id stands for a content.
+	for id, c := range differing(old.Certificates, new.Certificates, func(nginx.Certificate, nginx.Certificate) bool { return true }) {
+		put(&u.Certificates, id, Certificate{c.Chain, c.Key.Reveal()})
 	}
 	return u
 }
@@ -231,37 +228,22 @@ func isSame(a, b []Endpoint) bool {
 	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
 }
 
-func differing[V any](old, new map[string]V, same func(a, b V) bool) map[string]V {
-	if IsOne(old, new) {
-		return nil
-	}
+// differing are the entries of new that old has not. States come from one another by few changes, or it costs more.
+func differing[V any](old, new persistent.Map[string, V], same func(a, b V) bool) map[string]V {
 	var out map[string]V
-	for k, v := range new {
-		if o, ok := old[k]; ok && same(o, v) {
-			continue
+	for d := range persistent.Differences(old, new) {
+		if d.Is && !(d.Was && same(d.Old, d.New)) {
+			put(&out, d.Key, d.New)
 		}
-		if out == nil {
-			out = map[string]V{}
-		}
-		out[k] = v
 	}
 	return out
 }
 
-// IsOne tells whether two maps are one and the same: who makes states hands out the same ones for as long as nothing in them
-// changes.
-func IsOne[K comparable, V any](a, b map[K]V) bool {
-	return reflect.ValueOf(a).Pointer() == reflect.ValueOf(b).Pointer()
-}
-
-func missing[V any](old, new map[string]V) []string {
-	if IsOne(old, new) {
-		return nil
-	}
+func missing[V any](old, new persistent.Map[string, V]) []string {
 	var out []string
-	for k := range old {
-		if _, ok := new[k]; !ok {
-			out = append(out, k)
+	for d := range persistent.Differences(old, new) {
+		if !d.Is {
+			out = append(out, d.Key)
 		}
 	}
 	sort.Strings(out)

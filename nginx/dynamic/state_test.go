@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/sluice-ingress/sluice/nginx"
+	"github.com/sluice-ingress/sluice/persistent"
 )
 
 var update = flag.Bool("update", false, "write the documents in testdata")
@@ -17,7 +18,7 @@ var update = flag.Bool("update", false, "write the documents in testdata")
 func state() State {
 	return State{
 		Settings: Settings{Nameservers: []string{"10.96.0.10:53"}, Search: []string{"shop.svc.cluster.local"}, Ndots: 5, OwnAddresses: []string{"10.0.0.7"}},
-		Backends: map[string]Backend{
+		Backends: persistent.Of(map[string]Backend{
 			"shop_cart_80":  {Endpoints: []Endpoint{{Address: "10.0.0.1", Port: 8080}, {Address: "2001:db8::1", Port: 8080}}},
 			"shop_ext_443":  {Names: []Endpoint{{Address: "api.example.com", Port: 443}}},
 			"shop_empty_80": {},
@@ -44,11 +45,11 @@ func state() State {
 					},
 				}},
 			},
-		},
-		Certificates: map[string]nginx.Certificate{"c1": {Chain: "chain one", Key: nginx.NewSecret("key one")}},
-		Hosts:        map[string]string{"shop.example.com": "c1", "*.example.com": "c1"},
+		}),
+		Certificates: persistent.Of(map[string]nginx.Certificate{"c1": {Chain: "chain one", Key: nginx.NewSecret("key one")}}),
+		Hosts:        persistent.Of(map[string]string{"shop.example.com": "c1", "*.example.com": "c1"}),
 		Routes: Routes{
-			Hosts: map[string]*Host{
+			Hosts: persistent.Of(map[string]*Host{
 				"shop.example.com": {
 					Root:   &Jump{"@302", Template{"", "scheme", "://", "http_host", "/app"}},
 					Exact:  map[string]int{"/app": 0},
@@ -70,7 +71,7 @@ func state() State {
 				"*.example.com": {Patterns: []Pattern{{"^/a+", 0}}, Routes: []Route{{Path: "/a+", Denied: "@503"}}, ServerName: "*.example.com"},
 				"~^a+$":         {SameAs: "shop.example.com"},
 				"www.shop.test": {All: &Jump{"@308", Template{"https://shop.test", "request_uri"}}},
-			},
+			}),
 			Names: []NamePattern{{"~^a+$", "shop.example.com"}},
 		},
 	}
@@ -80,9 +81,9 @@ func state() State {
 func later() State {
 	s := state()
 	s.Settings.Ndots = 1
-	s.Backends = map[string]Backend{
+	s.Backends = persistent.Of(map[string]Backend{
 		"shop_cart_80": {Endpoints: []Endpoint{{Address: "10.0.0.2", Port: 8080}}},
-		"shop_ext_443": s.Backends["shop_ext_443"],
+		"shop_ext_443": s.Backends.At("shop_ext_443"),
 		"shop_new_80":  {Endpoints: []Endpoint{{Address: "10.0.0.9", Port: 80}}},
 		"shop_stable_80": {
 			Endpoints: []Endpoint{{Address: "10.0.0.3", Port: 8080}},
@@ -90,13 +91,13 @@ func later() State {
 				"/": {{Backend: "shop_cart_80", Weight: 100, WeightTotal: 100}},
 			}},
 		},
-	}
-	s.Certificates = map[string]nginx.Certificate{"c2": {Chain: "chain two", Key: nginx.NewSecret("key two")}}
-	s.Hosts = map[string]string{"shop.example.com": "c2"}
-	s.Routes = Routes{Hosts: map[string]*Host{
+	})
+	s.Certificates = persistent.Of(map[string]nginx.Certificate{"c2": {Chain: "chain two", Key: nginx.NewSecret("key two")}})
+	s.Hosts = persistent.Of(map[string]string{"shop.example.com": "c2"})
+	s.Routes = Routes{Hosts: persistent.Of(map[string]*Host{
 		"shop.example.com": {Exact: map[string]int{"/": 0}, Routes: []Route{{Path: "/", Backend: "shop_cart_80", Shape: "@proxy"}}},
-		"*.example.com":    s.Routes.Hosts["*.example.com"],
-	}}
+		"*.example.com":    s.Routes.Hosts.At("*.example.com"),
+	})}
 	return s
 }
 

@@ -1,15 +1,14 @@
 package dynamic
 
 import (
-	"maps"
 	"slices"
 	"strings"
 
 	"github.com/sluice-ingress/sluice/nginx"
+	"github.com/sluice-ingress/sluice/persistent"
 )
 
-// With returns what a receiver that holds s holds after an update. Neither is changed; maps that the update does not touch
-// are those of s.
+// With returns what a receiver that holds s holds after an update. Neither is changed.
 func (s State) With(u Update) State {
 	if u.Reset {
 		s = State{}
@@ -31,17 +30,18 @@ func (s State) With(u Update) State {
 	return s
 }
 
-func with[V any](all, some map[string]V, gone []string) map[string]V {
-	if len(some)+len(gone) == 0 {
-		return all
+func with[V any](all persistent.Map[string, V], some map[string]V, gone []string) persistent.Map[string, V] {
+	if all.Len() == 0 {
+		all = persistent.Of(some) // cheaper than one by one
+	} else {
+		for name, v := range some {
+			all = all.With(name, v)
+		}
 	}
-	out := make(map[string]V, len(all)+len(some))
-	maps.Copy(out, all)
-	maps.Copy(out, some)
 	for _, name := range gone {
-		delete(out, name)
+		all = all.Without(name)
 	}
-	return out
+	return all
 }
 
 // revealed are certificates as a State has them.

@@ -2,21 +2,25 @@ package dynamic
 
 import (
 	"encoding/json"
-	"reflect"
+	"maps"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/sluice-ingress/sluice/nginx"
+	"github.com/sluice-ingress/sluice/persistent"
 )
 
 // seen is a state with its keys, which nothing else shows, and the shapes that documents leave out.
 func seen(s State) any {
 	keys := map[string]string{}
-	for id, c := range s.Certificates {
+	for id, c := range s.Certificates.All() {
 		keys[id] = c.Key.Reveal()
 	}
-	return []any{s.Settings, s.Backends, s.Hosts, s.Certificates, s.Routes, keys}
+	return []any{
+		s.Settings, maps.Collect(s.Backends.All()), maps.Collect(s.Hosts.All()), maps.Collect(s.Certificates.All()),
+		maps.Collect(s.Routes.Hosts.All()), s.Routes.Names, keys,
+	}
 }
 
 var redacted = cmp.Comparer(func(a, b nginx.Secret) bool { return a.Reveal() == b.Reveal() })
@@ -37,7 +41,7 @@ func sent(t *testing.T, u Update) Update {
 
 // led is a state whose entries say where they lead, as translations make them.
 func led(s State) State {
-	s.Routes.Hosts = leading(s.Routes.Hosts)
+	s.Routes.Hosts = persistent.Of(leading(maps.Collect(s.Routes.Hosts.All())))
 	return s
 }
 
@@ -68,10 +72,10 @@ func TestWhatWasSentIsWhatIsHeld(t *testing.T) {
 func TestWhatAnUpdateLeavesAloneIsShared(t *testing.T) {
 	held := led(state())
 	now := held.With(Update{Backends: map[string]Backend{"shop_new_80": {}}})
-	if reflect.ValueOf(now.Hosts).Pointer() != reflect.ValueOf(held.Hosts).Pointer() {
+	if now.Hosts != held.Hosts {
 		t.Error("the hosts were copied")
 	}
-	if reflect.ValueOf(now.Routes.Hosts).Pointer() != reflect.ValueOf(held.Routes.Hosts).Pointer() {
+	if now.Routes.Hosts != held.Routes.Hosts {
 		t.Error("the routes were copied")
 	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/sluice-ingress/sluice/nginx"
 	"github.com/sluice-ingress/sluice/nginx/dynamic"
+	"github.com/sluice-ingress/sluice/persistent"
 )
 
 // Memory remembers what was made of servers, and which shapes routes have needed lately. Servers are known by identity:
@@ -16,8 +17,13 @@ type Memory struct {
 	options Options // without Live
 
 	parts map[*nginx.Server]*part
-	turn  int                 // counts calls
-	lists map[string][]string // of names of shapes, by all of them
+	turn  int                                   // counts calls
+	lists map[string][]string                   // of names of shapes, by all of them
+	hosts persistent.Map[string, *dynamic.Host] // as they were last
+
+	backends     persistent.Map[string, dynamic.Backend] // as they were last
+	plain        persistent.Map[string, dynamic.Backend] // the same without alternatives
+	alternatives map[string]alternatives                 // by $server_name
 
 	// Shapes that routes have needed, by group: since what is live now is, and in the time of the one before. Workers may
 	// have routes of both.
@@ -39,6 +45,7 @@ type part struct {
 func NewMemory() *Memory {
 	return &Memory{
 		parts: map[*nginx.Server]*part{}, lists: map[string][]string{}, now: map[string]map[string]*nginx.Shape{},
+		alternatives: map[string]alternatives{},
 	}
 }
 
@@ -71,6 +78,53 @@ func (m *Memory) part(s *nginx.Server) *part {
 	}
 	p.turn = m.turn
 	return p
+}
+
+// takeAlternatives takes them out of backends, ordered as servers need them, and returns what is left of the backends.
+func (m *Memory) takeAlternatives(backends persistent.Map[string, dynamic.Backend]) persistent.Map[string, dynamic.Backend] {
+	for d := range persistent.Differences(m.backends, backends) {
+		for server := range d.Old.Routes {
+			if delete(m.alternatives[server], d.Key); len(m.alternatives[server]) == 0 {
+				delete(m.alternatives, server)
+			}
+		}
+		for server, paths := range d.New.Routes {
+			if m.alternatives[server] == nil {
+				m.alternatives[server] = alternatives{}
+			}
+			m.alternatives[server][d.Key] = paths
+		}
+	}
+	if len(m.alternatives) == 0 {
+		m.backends, m.plain = backends, backends
+		return backends
+	}
+	for d := range persistent.Differences(m.backends, backends) {
+		if d.New.Routes = nil; d.Is {
+			m.plain = m.plain.With(d.Key, d.New)
+		} else {
+			m.plain = m.plain.Without(d.Key)
+		}
+	}
+	m.backends = backends
+	return m.plain
+}
+
+// known are hosts as a version of those that there were last.
+func (m *Memory) known(hosts map[string]*dynamic.Host) persistent.Map[string, *dynamic.Host] {
+	for key, host := range hosts {
+		if was := m.hosts.At(key); was != host && !reflect.DeepEqual(was, host) {
+			m.hosts = m.hosts.With(key, host)
+		}
+	}
+	if m.hosts.Len() > len(hosts) {
+		for key := range m.hosts.Keys() {
+			if hosts[key] == nil {
+				m.hosts = m.hosts.Without(key)
+			}
+		}
+	}
+	return m.hosts
 }
 
 // Forget drops the shapes that a configuration which NGINX refused has, and the one that is live has not: no worker can have routes

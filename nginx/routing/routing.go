@@ -29,8 +29,8 @@ func Split(c nginx.Config, state dynamic.State, o Options, m *Memory) (nginx.Con
 	}
 	m.begin(c.HTTP, o)
 	takesAnyName := slices.ContainsFunc(c.Servers, func(s *nginx.Server) bool { return s.TakesAnyName })
-	s := splitter{config: c, takesAnyName: takesAnyName, memory: m, alternatives: byServer(state.Backends), groups: map[string]*group{}, taken: map[string]bool{}}
-	s.routes.Hosts = make(map[string]*dynamic.Host, len(c.Servers))
+	state.Backends = m.takeAlternatives(state.Backends)
+	s := splitter{config: c, takesAnyName: takesAnyName, memory: m, hosts: make(map[string]*dynamic.Host, len(c.Servers)), groups: map[string]*group{}, taken: map[string]bool{}}
 	byDefault := defaultServer(c.Servers)
 	s.group(groupKey(byDefault), byDefault.Directives) // it is always there, and first
 	for _, server := range c.Servers {
@@ -38,10 +38,7 @@ func Split(c nginx.Config, state dynamic.State, o Options, m *Memory) (nginx.Con
 	}
 	m.end(len(c.Servers))
 	s.nameMore()
-	state.Routes = s.routes
-	if len(s.alternatives) > 0 {
-		state.Backends = withoutRoutes(state.Backends)
-	}
+	state.Routes = dynamic.Routes{Hosts: m.known(s.hosts), Names: s.names}
 	return s.compose(o.Live), state
 }
 
@@ -52,20 +49,11 @@ func defaultServer(servers []*nginx.Server) *nginx.Server {
 	return &nginx.Server{Name: "_"}
 }
 
-func withoutRoutes(backends map[string]dynamic.Backend) map[string]dynamic.Backend {
-	out := make(map[string]dynamic.Backend, len(backends))
-	for name, backend := range backends {
-		backend.Routes = nil
-		out[name] = backend
-	}
-	return out
-}
-
 type splitter struct {
 	config       nginx.Config
 	memory       *Memory
-	alternatives map[string]alternatives // by $server_name
-	routes       dynamic.Routes
+	hosts        map[string]*dynamic.Host // see dynamic.Routes
+	names        []dynamic.NamePattern
 	groups       map[string]*group
 	order        []*group
 	taken        map[string]bool // keys of names, whatever block they are in
@@ -76,20 +64,6 @@ type splitter struct {
 // alternatives are those of a server, by backend and dynamic.RoutePath.
 type alternatives map[string]map[string][]dynamic.Alternative
 
-// byServer orders alternatives as servers need them: by $server_name.
-func byServer(backends map[string]dynamic.Backend) map[string]alternatives {
-	all := map[string]alternatives{}
-	for name, backend := range backends {
-		for server, paths := range backend.Routes {
-			if all[server] == nil {
-				all[server] = alternatives{}
-			}
-			all[server][name] = paths
-		}
-	}
-	return all
-}
-
 // server makes the entries of a server.
 func (s *splitter) server(server *nginx.Server) {
 	if server.Name != "" {
@@ -97,8 +71,8 @@ func (s *splitter) server(server *nginx.Server) {
 	}
 	part := s.memory.part(server)
 	host := part.host
-	if len(s.alternatives) > 0 {
-		if more := s.alternatives[server.Names()[0].Value()]; more != nil {
+	if len(s.memory.alternatives) > 0 {
+		if more := s.memory.alternatives[server.Names()[0].Value()]; more != nil {
 			host = withAlternatives(part, server, more)
 		}
 	}
@@ -113,12 +87,12 @@ func (s *splitter) server(server *nginx.Server) {
 			block = s.group(part.group, server.Directives)
 			block.need(part)
 			first = dynamic.InBlock(block.block(), name.key)
-			s.routes.Hosts[first] = host
+			s.hosts[first] = host
 		} else {
-			s.routes.Hosts[dynamic.InBlock(block.block(), name.key)] = &dynamic.Host{SameAs: first}
+			s.hosts[dynamic.InBlock(block.block(), name.key)] = &dynamic.Host{SameAs: first}
 		}
 		if strings.HasPrefix(name.key, "~") {
-			s.routes.Names = append(s.routes.Names, dynamic.NamePattern{Key: name.key, Host: s.named})
+			s.names = append(s.names, dynamic.NamePattern{Key: name.key, Host: s.named})
 		}
 		if block != s.order[0] {
 			block.names = append(block.names, name)

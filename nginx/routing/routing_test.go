@@ -37,11 +37,11 @@ func TestShapesNameNobody(t *testing.T) {
 				shapes[name] = true
 			}
 			through := plan.Dynamic.Routes.Through(shapes, func(string) []*dynamic.Host { return nil })
-			if diff := cmp.Diff(plan.Dynamic.Routes.Hosts, through.Hosts); diff != "" {
+			if diff := cmp.Diff(hosts(plan.Dynamic), hosts(dynamic.State{Routes: through})); diff != "" {
 				t.Errorf("%s: routes lead to shapes that are not in the configuration:\n%s", path, diff)
 			}
 			received := dynamic.State{}.With(dynamic.Full(plan.Dynamic, 1))
-			if diff := cmp.Diff(plan.Dynamic.Routes.Hosts, received.Routes.Hosts, cmpopts.EquateEmpty()); diff != "" {
+			if diff := cmp.Diff(hosts(plan.Dynamic), hosts(received), cmpopts.EquateEmpty()); diff != "" {
 				t.Errorf("%s: who receives the routes finds that they lead elsewhere (-sent +received):\n%s", path, diff)
 			}
 			conf, _ := plan.Files.Get("nginx.conf")
@@ -56,6 +56,8 @@ func TestShapesNameNobody(t *testing.T) {
 		}
 	}
 }
+
+func hosts(s dynamic.State) map[string]*dynamic.Host { return maps.Collect(s.Routes.Hosts.All()) }
 
 var serverName = regexp.MustCompile(`(?m)^ *server_name .*$|(?s)\nstream \{.*`)
 
@@ -126,7 +128,7 @@ func TestKnownSettingsNeedNoOtherConfiguration(t *testing.T) {
 	if before.Files.Generation != after.Files.Generation {
 		t.Errorf("another configuration:\n%s", cmp.Diff(content(before), content(after)))
 	}
-	if got := slices.Sorted(maps.Keys(after.Dynamic.Routes.Hosts)); !slices.Equal(got, []string{"_", "a.example.com", "c.example.com"}) {
+	if got := slices.Sorted(after.Dynamic.Routes.Hosts.Keys()); !slices.Equal(got, []string{"_", "a.example.com", "c.example.com"}) {
 		t.Errorf("there are routes for %q", got)
 	}
 }
@@ -204,7 +206,7 @@ func TestHostsWithSettingsOfTheirServer(t *testing.T) {
 	}
 	block := got.Servers[1].Block + "/"
 	if diff := cmp.Diff([]string{"_", "a.example.com", "b.test", block + "*.example.com", block + "b.*", block + "b.example.com", "other.test"},
-		slices.Sorted(maps.Keys(state.Routes.Hosts))); diff != "" {
+		slices.Sorted(state.Routes.Hosts.Keys())); diff != "" {
 		t.Errorf("keys (-want +got):\n%s", diff)
 	}
 }

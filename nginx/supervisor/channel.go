@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/sluice-ingress/sluice/nginx/dynamic"
+	"github.com/sluice-ingress/sluice/persistent"
 )
 
 // channel carries state to NGINX and keeps account of what NGINX has. It has a lock of its own so that it
@@ -57,24 +58,17 @@ const mostWaiting = 16
 // wait notes which of the wanted routes are not possible yet.
 func (c *channel) wait(possible dynamic.Routes) {
 	wanted := c.wanted.Routes.Hosts
-	if dynamic.IsOne(wanted, possible.Hosts) {
-		c.waiting = nil
-		return
-	}
 	before := c.waiting
 	c.waiting = map[string][]*dynamic.Host{}
-	for name, host := range wanted {
-		if possible.Hosts[name] == host {
-			continue
-		}
-		list := before[name]
-		if len(list) == 0 || list[len(list)-1] != host {
-			list = append(list, host)
+	for d := range persistent.Differences(possible.Hosts, wanted) {
+		list := before[d.Key]
+		if len(list) == 0 || list[len(list)-1] != d.New {
+			list = append(list, d.New)
 		}
 		if len(list) > mostWaiting {
 			list = slices.Delete(list, mostWaiting/2, mostWaiting/2+1) // the next configuration is for one of the oldest
 		}
-		c.waiting[name] = list
+		c.waiting[d.Key] = list
 	}
 }
 
@@ -123,10 +117,10 @@ func (c *channel) withMoved(routes dynamic.Routes) dynamic.Routes {
 func (c *channel) possible() dynamic.State {
 	state := c.wanted
 	state.Routes = state.Routes.Through(c.shapes, func(name string) []*dynamic.Host {
-		return append([]*dynamic.Host{c.held.Routes.Hosts[name]}, c.waiting[name]...)
+		return append([]*dynamic.Host{c.held.Routes.Hosts.At(name)}, c.waiting[name]...)
 	})
 	c.wait(state.Routes)
-	maps.DeleteFunc(c.ahead, func(key string, _ *dynamic.Host) bool { return c.wanted.Routes.Hosts[key] == nil })
+	maps.DeleteFunc(c.ahead, func(key string, _ *dynamic.Host) bool { return c.wanted.Routes.Hosts.At(key) == nil })
 	if len(c.ahead) > 0 {
 		state.Routes = state.Routes.And(c.ahead)
 	}
@@ -336,21 +330,12 @@ func (c *channel) union(new dynamic.State) dynamic.State {
 	}
 }
 
-func merge[V any](old, new map[string]V) map[string]V {
-	if dynamic.IsOne(old, new) {
-		return new
-	}
-	missing := 0
-	for key := range old {
-		if _, kept := new[key]; !kept {
-			missing++
+func merge[V any](old, new persistent.Map[string, V]) persistent.Map[string, V] {
+	all := new
+	for d := range persistent.Differences(old, new) {
+		if !d.Is {
+			all = all.With(d.Key, d.Old)
 		}
 	}
-	if missing == 0 {
-		return new // which nobody changes
-	}
-	all := make(map[string]V, len(new)+missing)
-	maps.Copy(all, old)
-	maps.Copy(all, new)
 	return all
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -139,7 +140,7 @@ func TestPushSendsOnlyWhatChangedAndSettleRemoves(t *testing.T) {
 		t.Fatal(err)
 	}
 	all, _ := read(t, tr.journal.path)
-	if !reflect.DeepEqual(all.Backends, one.Backends) || all.Generation != tr.acknowledged.Load() {
+	if !reflect.DeepEqual(all.Backends, maps.Collect(one.Backends.All())) || all.Generation != tr.acknowledged.Load() {
 		t.Errorf("the file gives generation %d and %v", all.Generation, all.Backends)
 	}
 }
@@ -257,9 +258,8 @@ func TestResendBeforeAnyPushLeavesTheFileAlone(t *testing.T) {
 // routed is a state with hosts whose routes lead to shapes.
 func routed(shapes map[string]string) dynamic.State {
 	s := app("10.0.0.1")
-	s.Routes.Hosts = map[string]*dynamic.Host{}
 	for host, shape := range shapes {
-		s.Routes.Hosts[host] = &dynamic.Host{Prefix: map[string]int{"/": 0}, Routes: []dynamic.Route{{Path: "/", Shape: shape}}, Shapes: []string{shape}}
+		s.Routes.Hosts = s.Routes.Hosts.With(host, &dynamic.Host{Prefix: map[string]int{"/": 0}, Routes: []dynamic.Route{{Path: "/", Shape: shape}}, Shapes: []string{shape}})
 	}
 	return s
 }

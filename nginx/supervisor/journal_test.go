@@ -13,13 +13,14 @@ import (
 
 	"github.com/sluice-ingress/sluice/nginx"
 	"github.com/sluice-ingress/sluice/nginx/dynamic"
+	"github.com/sluice-ingress/sluice/persistent"
 )
 
 // app is a state with one backend for each address.
 func app(addresses ...string) dynamic.State {
-	s := dynamic.State{Backends: map[string]dynamic.Backend{}, Hosts: map[string]string{}}
+	var s dynamic.State
 	for i, a := range addresses {
-		s.Backends[fmt.Sprint("app", i)] = dynamic.Backend{Endpoints: []dynamic.Endpoint{{Address: a, Port: 80}}}
+		s.Backends = s.Backends.With(fmt.Sprint("app", i), dynamic.Backend{Endpoints: []dynamic.Endpoint{{Address: a, Port: 80}}})
 	}
 	return s
 }
@@ -55,13 +56,13 @@ func newTestJournal(t *testing.T) *journal {
 func TestJournalGrowsAndIsCompacted(t *testing.T) {
 	j := newTestJournal(t)
 	old := app()
-	old.Certificates = map[string]nginx.Certificate{"c": {Chain: "chain", Key: nginx.NewSecret("key")}}
+	old.Certificates = old.Certificates.With("c", nginx.Certificate{Chain: "chain", Key: nginx.NewSecret("key")})
 	j.add(dynamic.Full(old, 1))
 	most := 0
 	for i := range 2500 {
 		next := app(fmt.Sprintf("10.0.%d.%d", i/250, i%250), "10.1.0.1")
 		if i%2 == 0 {
-			delete(next.Backends, "app1")
+			next.Backends = next.Backends.Without("app1")
 		}
 		u := dynamic.Changed(old, next, uint64(i+2))
 		u.Removed = dynamic.Gone(old, next, 0).Removed
@@ -95,7 +96,7 @@ func TestJournalGrowsAndIsCompacted(t *testing.T) {
 func TestJournalKeepsCertificates(t *testing.T) {
 	j := newTestJournal(t)
 	s := app("10.0.0.1")
-	s.Certificates = map[string]nginx.Certificate{"c": {Chain: "chain", Key: nginx.NewSecret("key")}}
+	s.Certificates = s.Certificates.With("c", nginx.Certificate{Chain: "chain", Key: nginx.NewSecret("key")})
 	j.add(dynamic.Full(s, 1))
 	next := app("10.0.0.2")
 	next.Certificates = s.Certificates
@@ -136,10 +137,10 @@ func TestJournalRecoversFromAFailedWrite(t *testing.T) {
 func TestFoldKnowsAllOfAState(t *testing.T) {
 	full := dynamic.State{
 		Settings:     dynamic.Settings{Ndots: 1},
-		Backends:     map[string]dynamic.Backend{"b": {}},
-		Certificates: map[string]nginx.Certificate{"c": {Chain: "chain"}},
-		Hosts:        map[string]string{"h": "c"},
-		Routes:       dynamic.Routes{Hosts: map[string]*dynamic.Host{"h": {}}, Names: []dynamic.NamePattern{{Key: "~h", Host: "h"}}},
+		Backends:     persistent.Of(map[string]dynamic.Backend{"b": {}}),
+		Certificates: persistent.Of(map[string]nginx.Certificate{"c": {Chain: "chain"}}),
+		Hosts:        persistent.Of(map[string]string{"h": "c"}),
+		Routes:       dynamic.Routes{Hosts: persistent.Of(map[string]*dynamic.Host{"h": {}}), Names: []dynamic.NamePattern{{Key: "~h", Host: "h"}}},
 	}
 	value := reflect.ValueOf(full)
 	for i := range value.NumField() {

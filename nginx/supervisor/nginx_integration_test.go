@@ -19,6 +19,7 @@ import (
 
 	"github.com/sluice-ingress/sluice/nginx"
 	"github.com/sluice-ingress/sluice/nginx/dynamic"
+	"github.com/sluice-ingress/sluice/persistent"
 )
 
 const (
@@ -235,9 +236,9 @@ func backend(t *testing.T, name string) dynamic.State {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, name) }))
 	t.Cleanup(server.Close)
 	a := server.Listener.Addr().(*net.TCPAddr)
-	return dynamic.State{Backends: map[string]dynamic.Backend{
+	return dynamic.State{Backends: persistent.Of(map[string]dynamic.Backend{
 		"app": {Endpoints: []dynamic.Endpoint{{Address: a.IP.String(), Port: a.Port}}},
-	}}
+	})}
 }
 
 // load sends requests until it is stopped, some over connections that stay.

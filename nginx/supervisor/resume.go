@@ -58,7 +58,7 @@ func (c *channel) recover() error {
 	c.accepted.Store(&filed{generation, state})
 	// The configuration had all shapes that routes lead to.
 	c.shapes = map[string]bool{}
-	for _, host := range state.Routes.Hosts {
+	for _, host := range state.Routes.Hosts.All() {
 		for _, name := range host.Shapes {
 			c.shapes[name] = true
 		}

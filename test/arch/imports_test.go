@@ -15,16 +15,17 @@ import (
 //	cmd → controller/EDGE → controller → {translate → {cluster, annotations}, templates} → nginx
 var layers = []layer{
 	{"nginx", nil, "the words of NGINX know neither Kubernetes nor features"},
-	{"nginx/dynamic", []string{"nginx"}, "what workers are told is made of words alone"},
-	{"nginx/routing", []string{"nginx", "nginx/dynamic"}, "how requests find their way does not depend on why"},
-	{"nginx/supervisor", []string{"nginx", "nginx/dynamic"}, "who runs NGINX does not know why the configuration changed"},
+	{"persistent", nil, "a map does not know what it holds"},
+	{"nginx/dynamic", []string{"nginx", "persistent"}, "what workers are told is made of words alone"},
+	{"nginx/routing", []string{"nginx", "nginx/dynamic", "persistent"}, "how requests find their way does not depend on why"},
+	{"nginx/supervisor", []string{"nginx", "nginx/dynamic", "persistent"}, "who runs NGINX does not know why the configuration changed"},
 	{"nginx/dataplane", []string{"nginx", "nginx/dynamic", "nginx/supervisor"}, "what crosses the socket is what a supervisor is asked for"},
 	{"annotations/snippet", []string{"nginx"}, "what users write in NGINX's language means the same whoever asks"},
 	{"annotations", []string{"annotations/snippet", "nginx", "nginx/dynamic"}, "features do not know where objects come from; they ask their own Lookup"},
 	{"templates", []string{"nginx"}, "layout decides nothing, so it needs to know nothing"},
-	{"controller/cluster", nil, "what exists does not depend on what we make of it"},
-	{"controller/translate", []string{"annotations", "controller/cluster", "nginx", "nginx/dynamic"}, "the meaning of objects is neither text nor a process"},
-	{"controller/streams", []string{"controller/cluster", "controller/translate", "nginx", "nginx/dynamic"}, "what is passed on without a look at HTTP needs none of its features"},
+	{"controller/cluster", []string{"persistent"}, "what exists does not depend on what we make of it"},
+	{"controller/translate", []string{"annotations", "controller/cluster", "nginx", "nginx/dynamic", "persistent"}, "the meaning of objects is neither text nor a process"},
+	{"controller/streams", []string{"controller/cluster", "controller/translate", "nginx", "nginx/dynamic", "persistent"}, "what is passed on without a look at HTTP needs none of its features"},
 	{"controller", slices.Concat(pure, []string{"controller/streams", "nginx/dynamic", "nginx/routing"}), "the loop reaches the world through interfaces of its own"},
 	{"controller/admission", slices.Concat([]string{"controller"}, pure), "a verdict is made of a plan and nothing else"},
 	{"controller/webhook", []string{"controller", "controller/admission", "controller/cluster", "controller/translate"}, "who carries questions and answers does not know what is right"},
@@ -46,7 +47,7 @@ type layer struct {
 }
 
 // pure are the packages in which every decision is made.
-var pure = []string{"annotations", "templates", "controller/translate", "controller/cluster", "nginx"}
+var pure = []string{"annotations", "templates", "controller/translate", "controller/cluster", "nginx", "persistent"}
 
 // Tests may import what they like: package annotations is tested through whole plans, for one.
 func TestImportsPointDown(t *testing.T) {
@@ -118,7 +119,7 @@ var pureRules = map[string]struct {
 	except []string
 	why    string
 }{
-	"nginx": {}, "nginx/dynamic": {}, "annotations": {}, "annotations/snippet": {}, "templates": {}, "controller/translate": {}, "controller/cluster": {}, "controller/streams": {},
+	"persistent": {}, "nginx": {}, "nginx/dynamic": {}, "annotations": {}, "annotations/snippet": {}, "templates": {}, "controller/translate": {}, "controller/cluster": {}, "controller/streams": {},
 	"controller/admission": {},
 	"controller":           {[]string{"log", "sync", "time"}, "it is the loop as well: it waits, counts and says what happened"},
 }

@@ -255,7 +255,7 @@ func FuzzIngress(f *testing.F) {
 				}
 			}
 			if o.Routing == controller.Dynamic {
-				if got, want := p.Dynamic.Routes.Hosts["neighbour.example.com"], alone.Dynamic.Routes.Hosts["neighbour.example.com"]; !reflect.DeepEqual(got, want) {
+				if got, want := p.Dynamic.Routes.Hosts.At("neighbour.example.com"), alone.Dynamic.Routes.Hosts.At("neighbour.example.com"); !reflect.DeepEqual(got, want) {
 					t.Errorf("%s: with %q the neighbour has the routes %+v, want %+v", at.name, text, got, want)
 				}
 			} else if got, want := neighbour(t, o, p), neighbour(t, o, alone); got != want {

@@ -255,7 +255,7 @@ func isAlternative(p controller.Plan, ing *networkingv1.Ingress) bool {
 	for _, rule := range ing.Spec.Rules {
 		for _, path := range rule.HTTP.Paths {
 			name := fmt.Sprintf("%s_%s_%d", ing.Namespace, path.Backend.Service.Name, path.Backend.Service.Port.Number)
-			for _, b := range p.Dynamic.Backends {
+			for _, b := range p.Dynamic.Backends.All() {
 				if slices.ContainsFunc(b.Routes[rule.Host][path.Path], func(a dynamic.Alternative) bool { return a.Backend == name }) {
 					return true
 				}
