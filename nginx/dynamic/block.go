@@ -60,7 +60,7 @@ func (r Routes) names() map[string]bool {
 // server blocks of their own and of those that it has in another block. Until NGINX has them there nobody asks for them.
 func (r Routes) Ahead(shapes map[string]bool, held Routes) map[string]*Host {
 	ahead, before := map[string]*Host{}, held.names()
-	for key, host := range r.Through(shapes, func(string) []*Host { return nil }).Hosts.All() {
+	for key, host := range r.Through(shapes, persistent.Map[string, *Host]{}, func(string) []*Host { return nil }).Hosts.All() {
 		if name := withoutBlock(key); held.Hosts.At(key) == nil && (name != key || before[name]) {
 			ahead[key] = host
 		}

@@ -32,29 +32,30 @@ func (r Routes) list() *[]NamePattern {
 }
 
 // Through returns the routes that lead to these shapes only. A host with others has the last of the entries that it had before
-// which does, and none if none does.
-func (r Routes) Through(shapes map[string]bool, before func(name string) []*Host) Routes {
-	known := map[*string]bool{} // by the lists' first names: many entries share one list
+// which does, and none if none does. Known are hosts that lead to these shapes only: what they have in common with the routes
+// costs nothing.
+func (r Routes) Through(shapes map[string]bool, known persistent.Map[string, *Host], before func(name string) []*Host) Routes {
+	judged := map[*string]bool{} // by the lists' first names: many entries share one list
 	lead := func(h *Host) bool {
 		if h == nil || len(h.Shapes) == 0 {
 			return h != nil
 		}
-		leads, found := known[&h.Shapes[0]]
+		leads, found := judged[&h.Shapes[0]]
 		if !found {
 			leads = !slices.ContainsFunc(h.Shapes, func(name string) bool { return !shapes[name] })
-			known[&h.Shapes[0]] = leads
+			judged[&h.Shapes[0]] = leads
 		}
 		return leads
 	}
 	through := r
-	for name, host := range r.Hosts.All() {
-		if lead(host) {
+	for d := range persistent.Differences(known, r.Hosts) {
+		if !d.Is || lead(d.New) {
 			continue
 		}
-		through.Hosts = through.Hosts.Without(name)
-		for _, former := range slices.Backward(before(name)) {
+		through.Hosts = through.Hosts.Without(d.Key)
+		for _, former := range slices.Backward(before(d.Key)) {
 			if lead(former) {
-				through.Hosts = through.Hosts.With(name, former)
+				through.Hosts = through.Hosts.With(d.Key, former)
 				break
 			}
 		}

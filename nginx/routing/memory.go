@@ -16,8 +16,9 @@ type Memory struct {
 	http    nginx.HTTP
 	options Options // without Live
 
+	last  *splitter // what came of the servers and alternatives that were there last; nil if they are others now
 	parts map[*nginx.Server]*part
-	turn  int                                   // counts calls
+	turn  int                                   // counts how often all servers were looked at
 	lists map[string][]string                   // of names of shapes, by all of them
 	hosts persistent.Map[string, *dynamic.Host] // as they were last
 
@@ -54,9 +55,8 @@ func (m *Memory) begin(http nginx.HTTP, o Options) {
 	live := o.Live
 	o.Live = nil
 	if m.options != o || !reflect.DeepEqual(m.http, http) {
-		m.http, m.options, m.parts, m.lists = http, o, map[*nginx.Server]*part{}, map[string][]string{}
+		m.http, m.options, m.parts, m.lists, m.last = http, o, map[*nginx.Server]*part{}, map[string][]string{}, nil
 	}
-	m.turn++
 	if m.live != live {
 		m.live, m.earlier, m.now = live, m.now, map[string]map[string]*nginx.Shape{}
 	}
@@ -83,6 +83,9 @@ func (m *Memory) part(s *nginx.Server) *part {
 // takeAlternatives takes them out of backends, ordered as servers need them, and returns what is left of the backends.
 func (m *Memory) takeAlternatives(backends persistent.Map[string, dynamic.Backend]) persistent.Map[string, dynamic.Backend] {
 	for d := range persistent.Differences(m.backends, backends) {
+		if !reflect.DeepEqual(d.Old.Routes, d.New.Routes) {
+			m.last = nil
+		}
 		for server := range d.Old.Routes {
 			if delete(m.alternatives[server], d.Key); len(m.alternatives[server]) == 0 {
 				delete(m.alternatives, server)

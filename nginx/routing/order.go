@@ -62,10 +62,10 @@ func (s *splitter) runs() []run {
 	return runs
 }
 
-// blocks are the server blocks of the configuration: one for each group, and those of runs. The default server is the first, or the
-// last if it takes any name.
-func (s *splitter) blocks() []run {
-	plain := s.order[0]
+// serverBlocks are those of the configuration: one for each group, and those of runs. The default server is the first, or the
+// last if it takes any name. It takes names out of groups, so it is called once.
+func (s *splitter) serverBlocks() []run {
+	plain := s.plain
 	slices.SortFunc(s.order[1:], func(a, b *group) int { return cmp.Compare(a.key, b.key) })
 	runs := s.runs()
 	var list []run

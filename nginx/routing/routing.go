@@ -28,18 +28,34 @@ func Split(c nginx.Config, state dynamic.State, o Options, m *Memory) (nginx.Con
 		m = NewMemory()
 	}
 	m.begin(c.HTTP, o)
-	takesAnyName := slices.ContainsFunc(c.Servers, func(s *nginx.Server) bool { return s.TakesAnyName })
 	state.Backends = m.takeAlternatives(state.Backends)
-	s := splitter{config: c, takesAnyName: takesAnyName, memory: m, hosts: make(map[string]*dynamic.Host, len(c.Servers)), groups: map[string]*group{}, taken: map[string]bool{}}
+	if m.last == nil || !isOne(m.last.config.Servers, c.Servers) {
+		m.last = split(c, m)
+	}
+	state.Routes = m.last.routes
+	return m.last.compose(o.Live), state
+}
+
+// isOne tells whether two lists are one and the same: translations hand out the same one for as long as nothing in it changes.
+func isOne(a, b []*nginx.Server) bool {
+	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
+}
+
+// split finds the routes of all servers and orders the groups that these fall into.
+func split(c nginx.Config, m *Memory) *splitter {
+	takesAnyName := slices.ContainsFunc(c.Servers, func(s *nginx.Server) bool { return s.TakesAnyName })
+	s := &splitter{config: c, takesAnyName: takesAnyName, memory: m, hosts: make(map[string]*dynamic.Host, len(c.Servers)), groups: map[string]*group{}, taken: map[string]bool{}}
 	byDefault := defaultServer(c.Servers)
-	s.group(groupKey(byDefault), byDefault.Directives) // it is always there, and first
+	s.plain = s.group(groupKey(byDefault), byDefault.Directives) // it is always there, and first
+	m.turn++
 	for _, server := range c.Servers {
 		s.server(server)
 	}
 	m.end(len(c.Servers))
 	s.nameMore()
-	state.Routes = dynamic.Routes{Hosts: m.known(s.hosts), Names: s.names}
-	return s.compose(o.Live), state
+	s.blocks = s.serverBlocks()
+	s.routes.Hosts, s.hosts = m.known(s.hosts), nil
+	return s
 }
 
 func defaultServer(servers []*nginx.Server) *nginx.Server {
@@ -52,10 +68,12 @@ func defaultServer(servers []*nginx.Server) *nginx.Server {
 type splitter struct {
 	config       nginx.Config
 	memory       *Memory
-	hosts        map[string]*dynamic.Host // see dynamic.Routes
-	names        []dynamic.NamePattern
+	hosts        map[string]*dynamic.Host // those of routes, while they are being found
+	routes       dynamic.Routes
+	plain        *group // that of the default server
 	groups       map[string]*group
 	order        []*group
+	blocks       []run           // of the configuration, once all is found
 	taken        map[string]bool // keys of names, whatever block they are in
 	takesAnyName bool            // the default server does
 	named        string          // the host whose servers are being looked at
@@ -92,9 +110,9 @@ func (s *splitter) server(server *nginx.Server) {
 			s.hosts[dynamic.InBlock(block.block(), name.key)] = &dynamic.Host{SameAs: first}
 		}
 		if strings.HasPrefix(name.key, "~") {
-			s.names = append(s.names, dynamic.NamePattern{Key: name.key, Host: s.named})
+			s.routes.Names = append(s.routes.Names, dynamic.NamePattern{Key: name.key, Host: s.named})
 		}
-		if block != s.order[0] {
+		if block != s.plain {
 			block.names = append(block.names, name)
 		}
 	}
@@ -195,7 +213,7 @@ func (s *splitter) group(key string, directives nginx.Directives) *group {
 // nameMore gives the default server, which needs no names, those that NGINX would otherwise take for names of a server with
 // settings of its own, by a wildcard or an expression.
 func (s *splitter) nameMore() {
-	plain := s.order[0]
+	plain := s.plain
 	if len(s.order) == 1 {
 		return
 	}
@@ -231,8 +249,7 @@ func (s *splitter) nameMore() {
 // compose makes the configuration.
 func (s *splitter) compose(live *nginx.Config) nginx.Config {
 	out := nginx.Config{HTTP: s.config.HTTP}
-	blocks := s.blocks()
-	for _, block := range blocks {
+	for _, block := range s.blocks {
 		server := block.server()
 		server.TakesAnyName = block.isDefault && s.takesAnyName
 		s.memory.note(block.group)
@@ -242,7 +259,7 @@ func (s *splitter) compose(live *nginx.Config) nginx.Config {
 	if live != nil && holds(*live, out) {
 		return *live
 	}
-	for n, block := range blocks {
+	for n, block := range s.blocks {
 		out.Servers[n].Shapes = sorted(s.memory.inUse(block.group))
 	}
 	idle := out.HTTP.Keepalive.Connections

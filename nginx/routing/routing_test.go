@@ -36,7 +36,7 @@ func TestShapesNameNobody(t *testing.T) {
 			for _, name := range plan.Files.Shapes {
 				shapes[name] = true
 			}
-			through := plan.Dynamic.Routes.Through(shapes, func(string) []*dynamic.Host { return nil })
+			through := plan.Dynamic.Routes.Through(shapes, dynamic.Routes{}.Hosts, func(string) []*dynamic.Host { return nil })
 			if diff := cmp.Diff(hosts(plan.Dynamic), hosts(dynamic.State{Routes: through})); diff != "" {
 				t.Errorf("%s: routes lead to shapes that are not in the configuration:\n%s", path, diff)
 			}

@@ -25,10 +25,11 @@ type channel struct {
 	hasOld  func() bool // whether workers of former configurations finish their requests
 
 	mu     sync.Mutex
-	held   dynamic.State   // what NGINX has, or will have when it starts
-	wanted dynamic.State   // what was pushed last
-	pushed bool            // something was
-	shapes map[string]bool // that the configuration has which NGINX runs; routes through others wait
+	held   dynamic.State                         // what NGINX has, or will have when it starts
+	wanted dynamic.State                         // what was pushed last
+	pushed bool                                  // something was
+	shapes map[string]bool                       // that the configuration has which NGINX runs; routes through others wait
+	leads  persistent.Map[string, *dynamic.Host] // hosts that need no other shapes
 	// waiting are the entries that hosts have waited for, oldest first. NGINX may get the shapes of an older one first, and no
 	// configuration has to have those of what a host had before that.
 	waiting map[string][]*dynamic.Host
@@ -76,7 +77,11 @@ func (c *channel) wait(possible dynamic.Routes) {
 func (c *channel) permit(ctx context.Context, shapes []string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	before := c.shapes
 	c.shapes, c.ahead = set(shapes), nil
+	if !maps.Equal(before, c.shapes) {
+		c.leads = dynamic.Routes{}.Hosts
+	}
 	if !c.pushed {
 		return nil
 	}
@@ -116,9 +121,10 @@ func (c *channel) withMoved(routes dynamic.Routes) dynamic.Routes {
 // can have, and waits for those after that.
 func (c *channel) possible() dynamic.State {
 	state := c.wanted
-	state.Routes = state.Routes.Through(c.shapes, func(name string) []*dynamic.Host {
+	state.Routes = state.Routes.Through(c.shapes, c.leads, func(name string) []*dynamic.Host {
 		return append([]*dynamic.Host{c.held.Routes.Hosts.At(name)}, c.waiting[name]...)
 	})
+	c.leads = state.Routes.Hosts
 	c.wait(state.Routes)
 	maps.DeleteFunc(c.ahead, func(key string, _ *dynamic.Host) bool { return c.wanted.Routes.Hosts.At(key) == nil })
 	if len(c.ahead) > 0 {
