@@ -104,7 +104,7 @@ func (c *Controller) Run(ctx context.Context) {
 const mostGathering = 50 * time.Millisecond
 
 // gathering is how long to wait for what may belong to a change: an Ingress, its Service and that one's endpoints arrive
-// one by one. A plan costs about the same whatever has changed, so an eighth of it is less than a second plan.
+// one by one. A plan of the same kind costs about as much again, so an eighth of the last one is less than a second plan.
 func (c *Controller) gathering() time.Duration { return min(c.lastPlan/8, mostGathering) }
 
 // plan makes a plan for the present snapshot, pushes its state and hands its configuration on.

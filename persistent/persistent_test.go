@@ -32,7 +32,7 @@ func TestMapIsAMap(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			random := rand.New(rand.NewPCG(1, 2))
 			versions := []version{{Map[int, int]{}, map[int]int{}}}
-			for step := range 2000 {
+			for step := range 300 {
 				from := versions[len(versions)-1-random.IntN(min(len(versions), 3))]
 				next := version{from.m, maps.Clone(from.want)}
 				for range random.IntN(4) {

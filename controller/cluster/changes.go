@@ -95,8 +95,8 @@ func (s Snapshot) withIngresses(changes map[Name]*networkingv1.Ingress) Snapshot
 	return s
 }
 
-// Edited is a sorted list without some of its elements and with others, in order. The list stays as it is; without changes it
-// is returned. It costs a copy, and looking for each of the changes.
+// Edited is a sorted list without some of its elements and with others, in order; it sorts gone and more. The list stays as it
+// is; without changes it is returned. It costs a copy, and looking for each of the changes.
 func Edited[T comparable](sorted, gone, more []T, compare func(a, b T) int) []T {
 	if len(gone)+len(more) == 0 {
 		return sorted

@@ -194,7 +194,7 @@ func (s *sum) serverList() []*nginx.Server {
 	return s.list
 }
 
-// nameAll makes NGINX know every name that clients may ask for in the handshake, as is needed if one of the servers asks for certificates.
+// nameAll makes NGINX know every name that clients may ask for in the handshake. It is needed if a server asks for certificates.
 func nameAll(list []*nginx.Server) {
 	at := slices.IndexFunc(list, (*nginx.Server).IsDefault)
 	if at < 0 {
