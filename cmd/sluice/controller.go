@@ -31,6 +31,7 @@ type controllerFlags struct {
 	clusterFlags
 	webhookFlags
 	healthFlags
+	metricsFlags
 	logFlags
 	inert       inertFlags
 	manifests   string
@@ -51,6 +52,7 @@ func (f *controllerFlags) register(flags *pflag.FlagSet) {
 	f.clusterFlags.register(flags)
 	f.webhookFlags.register(flags)
 	f.healthFlags.register(flags)
+	f.metricsFlags.register(flags)
 	f.logFlags.register(flags)
 	f.inert.register(flags)
 	flags.StringVar(&f.manifests, "manifests", "", "serve the objects of this directory instead of a cluster's")
@@ -101,9 +103,9 @@ func (f *controllerFlags) check() error {
 	case f.manifests != "" && f.webhookFlags.address != "":
 		return errors.New("--validating-webhook needs a cluster, which asks it; --manifests has none")
 	case f.manifests != "":
-		return nil
+		return f.metricsFlags.check()
 	}
-	return errors.Join(f.clusterFlags.check(), f.webhookFlags.check())
+	return errors.Join(f.clusterFlags.check(), f.webhookFlags.check(), f.metricsFlags.check())
 }
 
 func runController(ctx context.Context, f controllerFlags, log *slog.Logger) error {
@@ -139,9 +141,10 @@ func newDaemon(f controllerFlags, log *slog.Logger) (*daemon, error) {
 	if err != nil {
 		return nil, err
 	}
-	measured := metrics.New()
+	measured := metrics.New(metrics.Identity{Namespace: f.pod.Namespace, Class: f.selection.ControllerClass, Pod: f.pod.Name})
 	d := &daemon{log: log, metrics: measured, grace: seconds(f.grace), afterGrace: seconds(f.afterGrace)}
 	here := d.startEngine(f)
+	f.metricsFlags.measure(measured, d.engine, log)
 	d.loop = &controller.Controller{
 		Engine: d.engine, Log: log, Observer: measured, Replan: custom.Changes(), Pace: pace(f.syncRate),
 		Keeper: lastgood.New(f.stateDir, log),
@@ -208,7 +211,7 @@ func daemonOptions(f controllerFlags, log *slog.Logger) (controller.Options, err
 	}
 	translation.Settings = surroundings(f.resolvConf)
 	render := f.processFlags.options()
-	render.HealthPath = f.healthPath
+	render.HealthPath, render.Measures = f.healthPath, f.measures()
 	return controller.Options{
 		Translate: translation, Streams: services, Render: render, Memory: templates.NewMemory(),
 		Routing: controller.Routing(f.routing), Routes: routing.NewMemory(),

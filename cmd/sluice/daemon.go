@@ -17,6 +17,7 @@ import (
 	"github.com/sluice-ingress/sluice/controller/metrics"
 	"github.com/sluice-ingress/sluice/nginx/dataplane"
 	"github.com/sluice-ingress/sluice/nginx/supervisor"
+	"github.com/sluice-ingress/sluice/nginx/traffic"
 )
 
 // part is something that runs until its context ends.
@@ -46,6 +47,7 @@ type engine interface {
 	Run(context.Context) error
 	Leave(context.Context) error
 	Status() supervisor.Status
+	Measure(ctx context.Context, taken []string) (traffic.Report, error)
 }
 
 // startEngine chooses the engine, and returns where NGINX runs.

@@ -13,12 +13,12 @@ type inertFlags struct{}
 
 // Reasons why flags have no effect.
 const (
-	noLocalPort    = "there are no local ports for status and configuration; Unix sockets take their place"
-	noProxyPort    = "TLS that is not passed through reaches the servers over a Unix socket"
-	noFullTest     = "the admission webhook looks at an Ingress and those it has to do with, never at all of them"
-	noGeoIP        = "GeoIP is not supported yet"
-	noRequestStats = "metrics of single requests do not exist yet; those of the controller are always there"
-	alwaysChecked  = "values are always parsed and quoted; nothing can be switched off"
+	noLocalPort   = "there are no local ports for status and configuration; Unix sockets take their place"
+	noProxyPort   = "TLS that is not passed through reaches the servers over a Unix socket"
+	noFullTest    = "the admission webhook looks at an Ingress and those it has to do with, never at all of them"
+	noGeoIP       = "GeoIP is not supported yet"
+	noSparse      = "histograms have the buckets of --time-buckets, --length-buckets and --size-buckets; there are no native ones"
+	alwaysChecked = "values are always parsed and quoted; nothing can be switched off"
 )
 
 // inert are these flags, with the defaults they have in ingress-nginx 1.15.1.
@@ -27,33 +27,25 @@ var inert = []struct {
 	value any
 	why   string
 }{
-	{"bucket-factor", 0.0, noRequestStats},
+	{"bucket-factor", 0.0, noSparse},
 	{"deep-inspect", true, alwaysChecked},
 	{"default-server-port", 8181, noLocalPort},
 	{"disable-full-test", false, noFullTest},
 	{"dynamic-configuration-retries", 15, "updates of NGINX are repeated until they succeed"},
 	{"enable-annotation-validation", true, alwaysChecked},
-	{"enable-metrics", false, noRequestStats},
 	{"enable-ssl-chain-completion", false, "it would fetch addresses that certificates of tenants name; put the whole chain into the Secret"},
-	{"exclude-socket-metrics", []string(nil), noRequestStats},
 	{"health-check-timeout", 10, "health checks look at the controller's own state, and wait for nothing"},
 	{"internal-logger-address", "127.0.0.1:11514", "there is no chroot image; NGINX logs to files or standard output"},
-	{"length-buckets", []float64{10, 20, 30, 40, 50, 60, 70, 80, 90, 100}, noRequestStats},
-	{"max-buckets", uint32(100), noRequestStats},
+	{"max-buckets", uint32(100), noSparse},
 	{"maxmind-edition-ids", "GeoLite2-City,GeoLite2-ASN", noGeoIP},
 	{"maxmind-license-key", "", noGeoIP},
 	{"maxmind-mirror", "", noGeoIP},
 	{"maxmind-retries-count", 1, noGeoIP},
 	{"maxmind-retries-timeout", time.Duration(0), noGeoIP},
-	{"metrics-per-host", true, noRequestStats},
-	{"metrics-per-undefined-host", false, noRequestStats},
-	{"monitor-max-batch-size", 10000, noRequestStats},
-	{"report-status-classes", false, noRequestStats},
-	{"size-buckets", []float64{10, 100, 1000, 10000, 100000, 1e6, 1e7}, noRequestStats},
+	{"monitor-max-batch-size", 10000, "requests are added up in NGINX, and not sent one by one"},
 	{"ssl-passthrough-proxy-port", 442, noProxyPort},
 	{"status-port", 10246, noLocalPort},
 	{"sync-period", time.Duration(0), "watches miss nothing, so nothing is listed again"},
-	{"time-buckets", []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}, noRequestStats},
 }
 
 func (inertFlags) register(flags *pflag.FlagSet) {
@@ -72,10 +64,6 @@ func (inertFlags) register(flags *pflag.FlagSet) {
 			flags.String(f.name, value, usage)
 		case time.Duration:
 			flags.Duration(f.name, value, usage)
-		case []string:
-			flags.StringSlice(f.name, value, usage)
-		case []float64:
-			flags.Float64Slice(f.name, value, usage)
 		}
 	}
 }

@@ -32,6 +32,7 @@ const mostReviewed = 5000
 
 // Admission registers the metrics of the webhook, which there are only with it, as in ingress-nginx.
 func (m *Metrics) Admission() *Admission {
+	counters, gauge := m.identity.counters, m.identity.gauge
 	a := &Admission{
 		reviews:       counters(own, "admission_reviews_total", "Reviews of the admission webhook, by what became of them.", "result"),
 		seconds:       histogram("admission_duration_seconds", "Time from a review to its answer."),

@@ -11,7 +11,7 @@ import (
 )
 
 func TestReviews(t *testing.T) {
-	m := New()
+	m := New(Identity{})
 	a := m.Admission()
 	name := cluster.Name{Namespace: "shop", Name: "web"}
 	a.Reviewed(name, "allowed", admission.Verdict{Claimed: true, Ingresses: 3, Bytes: 100}, time.Second, 2*time.Second)
@@ -31,7 +31,7 @@ func TestReviews(t *testing.T) {
 
 // TestNamesOfReviewsAreBounded: anybody who reaches the webhook can make them up.
 func TestNamesOfReviewsAreBounded(t *testing.T) {
-	m := New()
+	m := New(Identity{})
 	a := m.Admission()
 	for n := range mostReviewed + 10 {
 		a.Reviewed(cluster.Name{Namespace: "shop", Name: fmt.Sprint(n)}, "allowed", admission.Verdict{Claimed: true}, 0, 0)

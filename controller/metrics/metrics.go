@@ -41,13 +41,24 @@ type Metrics struct {
 	unheard      *prometheus.CounterVec
 	leader       *prometheus.GaugeVec
 	dropped      func() uint64 // nil if nobody writes Events
+	identity     Identity
+	requests     *Requests // nil if they are not counted
+}
+
+// Identity is the replica whose metrics these are, as the labels of ingress-nginx have it.
+type Identity struct{ Namespace, Class, Pod string }
+
+func (i Identity) labels() prometheus.Labels {
+	return prometheus.Labels{"controller_namespace": i.Namespace, "controller_class": i.Class, "controller_pod": i.Pod}
 }
 
 const compat, own = "nginx_ingress_controller", "sluice"
 
 // New registers the metrics in a registry of their own.
-func New() *Metrics {
+func New(identity Identity) *Metrics {
+	counter, counters, gauge, gauges := identity.counter, identity.counters, identity.gauge, identity.gauges
 	m := &Metrics{
+		identity:    identity,
 		Registry:    prometheus.NewRegistry(),
 		reloads:     counters(own, "reloads_total", "Reloads of NGINX that succeeded, by what caused them.", "cause"),
 		causes:      counters(own, "reload_causes_total", "Configurations that were needed because of a field of an object.", "object", "field"),
@@ -67,7 +78,7 @@ func New() *Metrics {
 		ingresses:   gauge(own, "ingresses", "Ingresses served."),
 		quarantined: gauges(own, "quarantined_objects", "Objects that NGINX refused, at present.", "kind"),
 		restarts:    counter(own, "nginx_restarts_total", "Times NGINX died and was started again."),
-		expiry:      gauges(compat, "ssl_expire_time_seconds", "When the certificate of a host expires, unix time.", "namespace", "host", "secret_name"),
+		expiry:      identity.certificates("ssl_expire_time_seconds", "When the certificate of a host expires, unix time.", "namespace", "host", "secret_name"),
 		heard:       gauges(own, "apiserver_last_contact_timestamp_seconds", "When the API server was heard last, unix time.", "kind"),
 		unheard:     counters(own, "apiserver_failures_total", "Requests to the API server that failed.", "kind"),
 		leader:      gauges(compat, "leader_election_status", "Whether this replica is the leader.", "name"),
@@ -89,20 +100,33 @@ func New() *Metrics {
 	return m
 }
 
-func counter(namespace, name, help string) prometheus.Counter {
-	return prometheus.NewCounter(prometheus.CounterOpts{Namespace: namespace, Name: name, Help: help})
+// of are the labels of all metrics that ingress-nginx has too.
+func (i Identity) of(namespace string) prometheus.Labels {
+	if namespace != compat {
+		return nil
+	}
+	return i.labels()
 }
 
-func counters(namespace, name, help string, labels ...string) *prometheus.CounterVec {
-	return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: name, Help: help}, labels)
+func (i Identity) counter(namespace, name, help string) prometheus.Counter {
+	return prometheus.NewCounter(prometheus.CounterOpts{Namespace: namespace, Name: name, Help: help, ConstLabels: i.of(namespace)})
 }
 
-func gauge(namespace, name, help string) prometheus.Gauge {
-	return prometheus.NewGauge(prometheus.GaugeOpts{Namespace: namespace, Name: name, Help: help})
+func (i Identity) counters(namespace, name, help string, labels ...string) *prometheus.CounterVec {
+	return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: name, Help: help, ConstLabels: i.of(namespace)}, labels)
 }
 
-func gauges(namespace, name, help string, labels ...string) *prometheus.GaugeVec {
-	return prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: namespace, Name: name, Help: help}, labels)
+func (i Identity) gauge(namespace, name, help string) prometheus.Gauge {
+	return prometheus.NewGauge(prometheus.GaugeOpts{Namespace: namespace, Name: name, Help: help, ConstLabels: i.of(namespace)})
+}
+
+func (i Identity) gauges(namespace, name, help string, labels ...string) *prometheus.GaugeVec {
+	return prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: namespace, Name: name, Help: help, ConstLabels: i.of(namespace)}, labels)
+}
+
+// certificates is a gauge by certificate and host, with the class alone of the labels of ours.
+func (i Identity) certificates(name, help string, labels ...string) *prometheus.GaugeVec {
+	return prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: compat, Name: name, Help: help, ConstLabels: prometheus.Labels{"class": i.Class}}, labels)
 }
 
 func histogram(name, help string) prometheus.Histogram {
@@ -127,6 +151,9 @@ func (m *Metrics) Planned(p controller.Plan, took time.Duration) {
 		m.quarantined.WithLabelValues(kind).Set(n)
 	}
 	m.expire(p.Certificates)
+	if m.requests != nil {
+		m.requests.planned(p)
+	}
 }
 
 // expire tells of other certificates than before.

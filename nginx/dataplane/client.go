@@ -1,7 +1,10 @@
 package dataplane
 
 import (
+	"bytes"
+	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -13,13 +16,15 @@ import (
 	"github.com/sluice-ingress/sluice/nginx"
 	"github.com/sluice-ingress/sluice/nginx/dynamic"
 	"github.com/sluice-ingress/sluice/nginx/supervisor"
+	"github.com/sluice-ingress/sluice/nginx/traffic"
 )
 
 const (
-	statusTimeout = time.Second
-	pushTimeout   = 30 * time.Second // a full state of a large cluster, and NGINX's own time for it
-	applyWait     = 10 * time.Second // for a data plane that is being started
-	retryAfter    = 500 * time.Millisecond
+	statusTimeout  = time.Second
+	measureTimeout = 6 * time.Second
+	pushTimeout    = 30 * time.Second // a full state of a large cluster, and NGINX's own time for it
+	applyWait      = 10 * time.Second // for a data plane that is being started
+	retryAfter     = 500 * time.Millisecond
 )
 
 // Options say which data plane, and whom to tell what happens there.
@@ -232,4 +237,28 @@ func (c *Client) Status() supervisor.Status {
 		now.LastError = errors.New(a.Status.LastError)
 	}
 	return now
+}
+
+// Measure is supervisor.Supervisor.Measure.
+func (c *Client) Measure(ctx context.Context, taken []string) (traffic.Report, error) {
+	l := c.current()
+	if l == nil {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return traffic.Report{}, fmt.Errorf("count requests: NGINX's container cannot be reached: %w", c.trouble)
+	}
+	ctx, cancel := context.WithTimeout(ctx, measureTimeout)
+	defer cancel()
+	document, err := json.Marshal(append([]string{}, taken...))
+	if err != nil {
+		return traffic.Report{}, err
+	}
+	a, err := c.call(ctx, l, http.MethodPost, "/measures", bytes.NewReader(document))
+	switch {
+	case err != nil:
+		return traffic.Report{}, fmt.Errorf("ask NGINX's container for the requests that it counted: %w", err)
+	case a.Traffic == nil:
+		return traffic.Report{}, fmt.Errorf("ask NGINX's container for the requests that it counted: %s", cmp.Or(a.Error, "the answer has none"))
+	}
+	return *a.Traffic, nil
 }

@@ -74,7 +74,7 @@ func (c *Client) follow(ctx, background context.Context) error {
 
 // refusal reads why there is no session.
 func refusal(response *http.Response) error {
-	a := read(response)
+	a := read(response, answerLimit)
 	if response.StatusCode == http.StatusHTTPVersionNotSupported {
 		return fmt.Errorf("%s, and the controller protocol %d; both containers have to have the same image", a.Error, protocol)
 	}

@@ -4,16 +4,18 @@ import (
 	"time"
 
 	"github.com/sluice-ingress/sluice/nginx/supervisor"
+	"github.com/sluice-ingress/sluice/nginx/traffic"
 )
 
 // protocol is the version of all that crosses the socket.
-const protocol = 1
+const protocol = 2
 
 const (
 	sessionHeader = "Sluice-Session"
 	manifestPart  = "manifest" // its name in a form; files have their own
 
 	answerLimit   = 1 << 20   // bytes of an answer, and of an event
+	measureLimit  = 64 << 20  // bytes of an answer about requests
 	documentLimit = 512 << 20 // bytes of a configuration, and of a state
 	partEntries   = 1000      // of one document of a state
 )
@@ -70,11 +72,13 @@ type listFile struct {
 
 // answer is what every request but a session is answered with.
 type answer struct {
-	Error    string   `json:"error,omitempty"`
-	Refused  *refused `json:"refused,omitempty"`
-	Status   *status  `json:"status,omitempty"`
-	Stopping bool     `json:"stopping,omitempty"` // NGINX was told to end, and does so now
-	Passed   uint64   `json:"passed,omitempty"`   // see event
+	Error   string   `json:"error,omitempty"`
+	Refused *refused `json:"refused,omitempty"`
+	Status  *status  `json:"status,omitempty"`
+
+	Traffic  *traffic.Report `json:"traffic,omitempty"`
+	Stopping bool            `json:"stopping,omitempty"` // NGINX was told to end, and does so now
+	Passed   uint64          `json:"passed,omitempty"`   // see event
 }
 
 // refused is NGINX's verdict on a configuration.

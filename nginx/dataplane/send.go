@@ -144,7 +144,11 @@ func (c *Client) request(ctx context.Context, l *link, method, path, kind string
 		return answer{}, err
 	}
 	defer response.Body.Close()
-	a := read(response)
+	limit := int64(answerLimit)
+	if path == "/measures" {
+		limit = measureLimit
+	}
+	a := read(response, limit)
 	switch response.StatusCode {
 	case http.StatusOK, http.StatusUnprocessableEntity, http.StatusBadGateway:
 		return a, nil
@@ -156,9 +160,9 @@ func (c *Client) request(ctx context.Context, l *link, method, path, kind string
 }
 
 // read reads an answer; what is none says so.
-func read(response *http.Response) answer {
+func read(response *http.Response, limit int64) answer {
 	var a answer
-	text, err := io.ReadAll(io.LimitReader(response.Body, answerLimit))
+	text, err := io.ReadAll(io.LimitReader(response.Body, limit))
 	if err == nil {
 		err = json.Unmarshal(text, &a)
 	}

@@ -36,6 +36,7 @@ type Server struct {
 	passed uint64 // requests that were answered in order with events; under applying
 	// applying is held over a configuration, and pushing over state: neither waits for the other.
 	applying, pushing sync.Mutex
+	measuring         sync.Mutex
 }
 
 // NewServer prepares a server for a supervisor whose Observer is that of the feed.
@@ -77,6 +78,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	mux.HandleFunc("POST /configuration", s.inSession(&s.applying, s.applyConfiguration))
 	mux.HandleFunc("POST /test", s.inSession(&s.applying, s.testConfiguration))
 	mux.HandleFunc("GET /status", s.inSession(new(sync.Mutex), s.tellStatus)) // waits for nothing
+	mux.HandleFunc("POST /measures", s.inSession(&s.measuring, s.measure))
 	mux.HandleFunc("POST /release", s.inSession(new(sync.Mutex), s.release))
 	server := &http.Server{
 		Handler: mux, ReadHeaderTimeout: 10 * time.Second, MaxHeaderBytes: 16 << 10,
@@ -207,6 +209,20 @@ func (s *Server) tellStatus(w http.ResponseWriter, _ *http.Request, _ *session) 
 		Generation: now.Generation, StateGeneration: now.StateGeneration, PID: now.PID, OldGenerations: now.OldGenerations,
 		Ready: now.Ready, LastError: text(now.LastError),
 	}})
+}
+
+func (s *Server) measure(w http.ResponseWriter, r *http.Request, _ *session) {
+	var taken []string
+	if err := json.NewDecoder(r.Body).Decode(&taken); err != nil {
+		replyTo(w, fmt.Errorf("read which batches were taken: %w", err))
+		return
+	}
+	report, err := s.engine.Measure(r.Context(), taken)
+	if err != nil {
+		finishWith(w, err)
+		return
+	}
+	reply(w, http.StatusOK, answer{Traffic: &report})
 }
 
 // release only ends an NGINX that was told to stop: a controller may end alone.

@@ -122,21 +122,27 @@ func (c *control) post(ctx context.Context, document []byte) (answer, error) {
 }
 
 func (c *control) call(ctx context.Context, method, path string, body []byte, into any) (int, error) {
-	request, err := http.NewRequestWithContext(ctx, method, "http://nginx"+path, bytes.NewReader(body))
+	text, code, err := c.read(ctx, method, path, body, answerLimit)
 	if err != nil {
 		return 0, err
+	}
+	if err := json.Unmarshal(text, into); err != nil && code == http.StatusOK {
+		return 0, fmt.Errorf("read the answer: %w", err)
+	}
+	return code, nil
+}
+
+// read returns an answer, of which it reads so many bytes at most, and its status.
+func (c *control) read(ctx context.Context, method, path string, body []byte, limit int64) ([]byte, int, error) {
+	request, err := http.NewRequestWithContext(ctx, method, "http://nginx"+path, bytes.NewReader(body))
+	if err != nil {
+		return nil, 0, err
 	}
 	response, err := c.client.Do(request)
 	if err != nil {
-		return 0, err
+		return nil, 0, err
 	}
 	defer response.Body.Close()
-	text, err := io.ReadAll(io.LimitReader(response.Body, answerLimit))
-	if err != nil {
-		return 0, err
-	}
-	if err := json.Unmarshal(text, into); err != nil && response.StatusCode == http.StatusOK {
-		return 0, fmt.Errorf("read the answer: %w", err)
-	}
-	return response.StatusCode, nil
+	text, err := io.ReadAll(io.LimitReader(response.Body, limit))
+	return text, response.StatusCode, err
 }

@@ -199,8 +199,9 @@ func TestMetricsAreDocumented(t *testing.T) {
 	registered := map[string]string{}
 	descriptions := make(chan *prometheus.Desc)
 	go func() {
-		all := metrics.New()
+		all := metrics.New(metrics.Identity{})
 		all.Admission()
+		all.Requests(metrics.RequestOptions{PerHost: true})
 		all.Registry.Describe(descriptions)
 		close(descriptions)
 	}()

@@ -19,6 +19,7 @@ local SPECS = {
   "router_spec",
   "routes_spec",
   "state_spec",
+  "measures_spec",
   "certificate_spec",
   "ingress_spec",
   "ingress_errors_spec",

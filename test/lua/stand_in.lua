@@ -39,8 +39,8 @@ function M.dict(room)
     return ok
   end
 
-  function dict:incr(key, by)
-    values[key] = values[key] + by
+  function dict:incr(key, by, from)
+    values[key] = (values[key] or from) + by
     return values[key]
   end
 
@@ -74,7 +74,7 @@ end
 
 local OURS = {
   "address", "affinity", "alternatives", "balancer", "balancer.ewma", "balancer.rendezvous", "balancer.round_robin", "certificate",
-  "control", "dictionary", "dns", "grpc", "ingress", "inquiry", "mirror",
+  "control", "dictionary", "dns", "grpc", "ingress", "inquiry", "measures", "mirror",
   "recent", "resolver", "router", "routes", "state", "streams", "update", "update.routes", "worker",
 }
 

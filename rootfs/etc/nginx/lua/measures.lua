@@ -1,0 +1,235 @@
+-- measures.lua counts the requests that this worker has served, for the controller's metrics.
+--
+-- A request costs additions in tables of this worker. They are put into the dictionary, as a batch, when the controller asks,
+-- and when the worker ends. Batches have names that nobody uses twice, and stay until the controller has said that it has
+-- them: so none is lost over a reload, and none counts twice.
+
+local cjson = require("cjson").new()
+local router = require("router")
+local routes = require("routes")
+local state = require("state")
+
+local var, now = ngx.var, ngx.now
+local start_time = ngx.req and ngx.req.start_time
+local floor = math.floor
+
+local SERIES_AT_MOST = 5000 -- of one worker between two batches; further ones are "others"
+local SERIES_OF_BATCH = 500
+local TICK = 0.1 -- seconds
+local PATIENCE = 1 -- seconds that the controller waits for workers at most
+local BATCH, SEEN = "batch:", "seen:" -- keys of the dictionary
+
+local M = {}
+
+local shared = ngx.shared.sluice_measures
+
+-- The histograms in the order in which a series has them: name and kind of bounds. See nginx/traffic.
+local HISTOGRAMS = {
+  { "request_duration_seconds", "time" },
+  { "connect_duration_seconds", "time" },
+  { "header_duration_seconds", "time" },
+  { "response_duration_seconds", "time" },
+  { "request_size", "length" },
+  { "response_size", "length" },
+  { "bytes_sent", "size" },
+}
+
+local bounds, hosts, is_routed, width -- as M.init has them
+local request_duration, connect_duration, header_duration, response_duration, request_size, response_size, bytes_sent
+
+local function numbers(text)
+  local list = {}
+  for word in text:gmatch("[^/]+") do list[#list + 1] = tonumber(word) end
+  return list
+end
+
+-- init says what is counted, in the master process: the upper bounds of buckets of times, lengths and sizes, numbers
+-- separated by slashes; which histograms are left out, names likewise; whether hosts are told apart: "none", "named" for
+-- those that somebody names, "all" for requests to others too, together; and whether routes are data, so that $measured has
+-- the name that was asked for and not that of a server.
+function M.init(times, lengths, sizes, excluded, which, by_routes)
+  bounds, hosts, is_routed = times .. "|" .. lengths .. "|" .. sizes, which, by_routes
+  local kinds = { time = numbers(times), length = numbers(lengths), size = numbers(sizes) }
+  local places, at = {}, 2 -- the first number counts requests
+  for _, histogram in ipairs(HISTOGRAMS) do
+    local name, list = histogram[1], kinds[histogram[2]]
+    if not ("/" .. excluded .. "/"):find("/" .. name .. "/", 1, true) then places[name] = { at = at, bounds = list, count = #list } end
+    at = at + #list + 2 -- the sum, and what is beyond all bounds
+  end
+  width = at - 1
+  request_duration, connect_duration = places.request_duration_seconds, places.connect_duration_seconds
+  header_duration, response_duration = places.header_duration_seconds, places.response_duration_seconds
+  request_size, response_size, bytes_sent = places.request_size, places.response_size, places.bytes_sent
+end
+
+-- What was counted since the last batch: by $measured, and by the same with the host's own name. false is not counted.
+local seen, series, series_count = {}, {}, 0
+local token, batches = nil, 0 -- of this worker
+local answered, is_leaving = 0, false
+
+local function search(text, pattern)
+  local from, _, problem = ngx.re.find(text, pattern, "ijo")
+  return from, problem
+end
+
+-- named gives what a host is called whose routes are data: what its routes are kept under, whatever alias was asked for, and
+-- whether the name that was asked for has an entry of its own.
+local function named(host)
+  local key
+  local entry = router.find_host(host, function(name)
+    local found = routes.host(name)
+    if found ~= nil then key = name end
+    return found
+  end, routes.names, search)
+  if entry == nil or not key then return "_", false end
+  local stored = routes.stored(key)
+  return stored and stored.same_as or key, key == host
+end
+
+local function new_series()
+  local list = {}
+  for i = 1, width do list[i] = 0 end
+  return list
+end
+
+-- find gives the series of a request whose $measured is seen for the first time. Clients may make up hosts, and so they do not
+-- get an entry each.
+local function find(measured)
+  local status, method, host, rest = measured:match("^(%d+)\t([^\t]*)\t([^\t]*)\t(.*)$")
+  if not status then return false end
+  local is_own = true
+  if hosts == "none" then
+    host, is_own = "", host == ""
+  elseif is_routed then
+    host, is_own = named(host)
+  end
+  local has_owner = rest:byte(1) ~= 9
+  if host == "" and hosts ~= "none" or host == "_" and hosts == "named" and not has_owner then return false end
+  local key = status .. "\t" .. method .. "\t" .. host .. "\t" .. rest
+  local found = series[key]
+  if not found and series_count >= SERIES_AT_MOST then
+    key, is_own = status .. ("\tothers"):rep(7), false
+    found = series[key]
+  end
+  if not found then
+    found, series_count = new_series(), series_count + 1
+    series[key] = found
+  end
+  if is_own then seen[measured] = found end
+  return found
+end
+
+local function observe(list, place, value)
+  if not place or not value then return end
+  local at, limits, count = place.at, place.bounds, place.count
+  local i = 1
+  while i <= count and value > limits[i] do i = i + 1 end
+  list[at] = list[at] + value
+  list[at + i] = list[at + i] + 1
+end
+
+-- put stores a batch, and tells whether there was room.
+local function put(list)
+  batches = batches + 1
+  local ok, problem = shared:safe_set(BATCH .. token .. "-" .. batches, cjson.encode({ bounds = bounds, series = list }))
+  if not ok then ngx.log(ngx.ERR, "requests that were counted cannot be told: ", problem) end
+  return ok
+end
+
+-- publish puts what was counted into the dictionary. What finds no room is kept for the next time.
+local function publish()
+  local all = series
+  seen, series, series_count = {}, {}, 0
+  local part, count = {}, 0
+  for key, list in pairs(all) do
+    part[key], count = list, count + 1
+    if count == SERIES_OF_BATCH then
+      if not put(part) then break end
+      for told in pairs(part) do all[told] = nil end
+      part, count = {}, 0
+    end
+  end
+  if count > 0 and put(part) then
+    for told in pairs(part) do all[told] = nil end
+  end
+  for key, list in pairs(all) do series[key], series_count = list, series_count + 1 end
+end
+
+-- answer does what the controller has asked for since the last time.
+local function answer()
+  local wanted = shared:get("wanted") or 0
+  if wanted == answered then return end
+  answered = wanted
+  publish()
+  shared:safe_set(SEEN .. ngx.worker.pid(), wanted)
+end
+
+local function tick(is_premature)
+  if is_premature then -- there are no timers from then on
+    is_leaving = true
+    return publish()
+  end
+  answer()
+end
+
+-- init_worker starts counting.
+function M.init_worker()
+  if not bounds then return end
+  token = ngx.worker.pid() .. "-" .. floor(now() * 1000)
+  answered = shared:get("wanted") or 0
+  shared:safe_set(SEEN .. ngx.worker.pid(), answered)
+  local ok, problem = ngx.timer.every(TICK, tick)
+  if not ok then ngx.log(ngx.ERR, "requests are counted, but not told before this worker ends: ", problem) end
+end
+
+-- exit_worker tells what is left.
+function M.exit_worker()
+  if not token then return end
+  publish()
+  shared:delete(SEEN .. ngx.worker.pid())
+end
+
+-- note counts a request that is over. This is called for every request.
+function M.note()
+  local list = seen[var.measured]
+  if list == nil then list = find(var.measured) end
+  if list then
+    list[1] = list[1] + 1
+    observe(list, request_duration, floor((now() - start_time()) * 1000 + 0.5) / 1000)
+    observe(list, request_size, tonumber(var.request_length))
+    local sent = tonumber(var.bytes_sent)
+    observe(list, response_size, sent)
+    observe(list, bytes_sent, sent)
+    local took = var.upstream_response_time
+    if took then -- of several tries there is a list, which is not counted
+      observe(list, response_duration, tonumber(took))
+      observe(list, connect_duration, tonumber(var.upstream_connect_time or ""))
+      observe(list, header_duration, tonumber(var.upstream_header_time or ""))
+    end
+  end
+  if is_leaving then answer() end
+end
+
+-- is_told tells whether all workers have done what the controller has asked for.
+local function is_told(wanted)
+  for _, worker in ipairs(state.status().workers) do
+    if (shared:get(SEEN .. worker.pid) or wanted) < wanted then return false end
+  end
+  return true
+end
+
+-- collect forgets the batches that the controller has, has all workers tell what they have counted, and gives the texts of the
+-- batches that there are, by name.
+function M.collect(taken)
+  for _, name in ipairs(taken) do shared:delete(BATCH .. name) end
+  local wanted = shared:incr("wanted", 1, 0)
+  local deadline = now() + PATIENCE
+  repeat ngx.sleep(TICK / 4) until is_told(wanted) or now() >= deadline
+  local found = {}
+  for _, key in ipairs(shared:get_keys(0)) do
+    if key:sub(1, #BATCH) == BATCH then found[key:sub(#BATCH + 1)] = shared:get(key) end
+  end
+  return found
+end
+
+return M
