@@ -124,6 +124,9 @@ func inquiry(v Values, l *nginx.Location, url serviceURL) (nginx.Directives, err
 	list.Add("error_page", nginx.Int(599), nginx.Verbatim("/"))
 	list.Add("client_max_body_size", nginx.Int(0))
 	list.Add("proxy_pass", nginx.Concat(nginx.Text(url.scheme+"://"), nginx.Var("inquiry_service"), url.uri))
+	if logInquiries.In(v) {
+		list.Add("log_subrequest", nginx.OnOff(true))
+	}
 	if method := authMethod.In(v); method != "" {
 		list.Add("proxy_method", nginx.Verbatim(method))
 	}

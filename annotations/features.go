@@ -35,6 +35,7 @@ var features = []Feature{
 	cookiesAndRedirects,
 	buffering,
 	answerRate,
+	accessLog,
 	httpVersion,
 	serverPush,
 	fastCGI,

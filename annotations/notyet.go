@@ -18,11 +18,6 @@ func isOff(text string) bool {
 	return err == nil && !on
 }
 
-func isOn(text string) bool {
-	on, err := strconv.ParseBool(text)
-	return err == nil && on
-}
-
 // notYet are the annotations of ingress-nginx that have no feature here yet. A feature that comes takes its
 // names out of here.
 var notYet = collect([]group{
@@ -30,7 +25,6 @@ var notYet = collect([]group{
 	{foreign{outcome: Refuse}, []string{
 		"modsecurity-snippet", "stream-snippet",
 	}},
-	{foreign{UseDefault, isOn}, []string{"enable-access-log"}},
 	{foreign{UseDefault, isOff}, []string{
 		"enable-opentelemetry", "enable-owasp-core-rules",
 	}},
@@ -59,12 +53,9 @@ func collect(groups []group) map[string]foreign {
 var configKeysNotYet = collect([]group{
 	{foreign{Deny, isOff}, []string{"enable-modsecurity"}},
 	{foreign{outcome: UseDefault}, []string{
-		"access-log-params", "access-log-path", "disable-access-log", "disable-http-access-log", "enable-access-log-for-default-backend",
-		"enable-auth-access-log", "enable-ocsp", "enable-opentelemetry", "enable-owasp-modsecurity-crs", "enable-syslog",
-		"forwarded-for-proxy-protocol-header", "http-access-log-path", "log-format-escape-json", "log-format-escape-none",
-		"log-format-upstream", "modsecurity-snippet", "opentelemetry-config", "opentelemetry-operation-name",
-		"opentelemetry-trust-incoming-span", "otel-max-export-batch-size", "otel-max-queuesize", "otel-sampler",
-		"otel-sampler-parent-based", "otel-sampler-ratio", "otel-schedule-delay-millis", "otel-service-name", "otlp-collector-host",
-		"otlp-collector-port", "skip-access-log-urls", "syslog-host", "syslog-port",
+		"enable-ocsp", "enable-opentelemetry", "enable-owasp-modsecurity-crs", "forwarded-for-proxy-protocol-header",
+		"modsecurity-snippet", "opentelemetry-config", "opentelemetry-operation-name", "opentelemetry-trust-incoming-span",
+		"otel-max-export-batch-size", "otel-max-queuesize", "otel-sampler", "otel-sampler-parent-based", "otel-sampler-ratio",
+		"otel-schedule-delay-millis", "otel-service-name", "otlp-collector-host", "otlp-collector-port",
 	}},
 })

@@ -52,6 +52,8 @@ type HTTP struct {
 	// Main and More are the administrator's own directives, outside of http and in it; EveryServer are those of each host
 	// that an Ingress names and of the default server.
 	Main, More, EveryServer Directives
+	// AccessLog is where and how requests are logged.
+	AccessLog AccessLog
 	// DefaultCertificate is served when no other fits the server name a client asks for.
 	DefaultCertificate Certificate
 	// Streams are directives of the stream block, the administrator's own last.

@@ -36,6 +36,7 @@ type mainView struct {
 	TLS             nginx.Directives
 	Clients         nginx.Directives
 	Answers         nginx.Directives
+	Logs            nginx.Directives
 	RejectsNames    bool             // whether workers do so; without Shapes NGINX does
 	CachesAnswers   bool             // of services that are asked whether requests may pass
 	Blocks          []string         // what routes call the servers, in dynamic mode
@@ -86,6 +87,7 @@ func (r *renderer) mainView() mainView {
 		CachesAnswers:   r.config.RemembersAnswers(),
 		Clients:         r.clients(),
 		Answers:         http.Answers,
+		Logs:            http.AccessLog.Directives(r.options.AccessLog),
 		Main:            http.Main,
 		More:            http.More,
 		Process:         process.Main,

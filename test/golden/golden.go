@@ -12,6 +12,7 @@
 //	want/streams                the stream block, and streams.conf
 //	want/state                  the dynamic state, certificates left out
 //	want/shapes                 the server that all hosts without settings of their own share, in dynamic mode
+//	want/logs                   what the http level says of logs
 //	want/problems               one line per Problem
 //	requests                    see Request
 package golden
@@ -263,6 +264,12 @@ func (c Case) section(t *testing.T, plan controller.Plan, what string) string {
 		_, block, _ := strings.Cut(string(main), "\nstream {\n")
 		text, _ := plan.Files.Get("streams.conf")
 		return "stream {\n" + block + "# streams.conf\n" + string(text)
+	case what == "logs":
+		text, err := plan.Config.HTTP.AccessLog.Directives(c.Options.Render.AccessLog).Encode("")
+		if err != nil {
+			return err.Error() + "\n"
+		}
+		return text
 	case what == "state":
 		return state(t, plan.Dynamic)
 	case what == "problems":

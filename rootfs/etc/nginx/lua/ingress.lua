@@ -251,6 +251,9 @@ local function fall_back()
   return true
 end
 
+-- note tells logs that the answer is one for want of endpoints, and gives it.
+local function note(answer) var.sluice_noted = "no-endpoints" return answer end
+
 -- route sends a request to the shape that its host and path lead to. Where that passes requests on, it does what rewrite does.
 function M.route()
   found_for = 0
@@ -270,7 +273,7 @@ function M.route()
   if rewrite then replace(rewrite, found) end
   if shape == route.shape and (route.unavailable or route.late) then
     local ready_now = prepare(route.backend, route.alternatives) or fall_back()
-    if not ready_now and route.unavailable then return exec(route.unavailable) end
+    if not ready_now and route.unavailable then return exec(note(route.unavailable)) end
   end
   return exec(shape)
 end
@@ -281,7 +284,7 @@ function M.rewrite()
   found_for = 0
   local name = var.backend
   if not name or name == "" then return end
-  if not prepare(name) and not fall_back() then return exit(ngx.HTTP_SERVICE_UNAVAILABLE) end
+  if not prepare(name) and not fall_back() then return exit(note(ngx.HTTP_SERVICE_UNAVAILABLE)) end
 end
 
 -- Statuses for which NGINX itself may give up on a body that it has not read to its end.
@@ -321,7 +324,7 @@ end
 -- look answers 503 for a backend without endpoints, in shapes with directives that may answer before.
 function M.look()
   local entry = state.backend(var.backend)
-  if entry and find(entry).count == 0 then return exit(ngx.HTTP_SERVICE_UNAVAILABLE) end
+  if entry and find(entry).count == 0 then return exit(note(ngx.HTTP_SERVICE_UNAVAILABLE)) end
 end
 
 local function failure(how, status)

@@ -191,6 +191,7 @@ end
 
 -- note counts a request that is over. This is called for every request.
 function M.note()
+  if ngx.is_subrequest then return end -- which may be logged, too
   local list = seen[var.measured]
   if list == nil then list = find(var.measured) end
   if list then
