@@ -378,6 +378,31 @@ var kindCases = []struct {
 		[]string{"", " ", "a b", "$scheme://a", "~?", "a;b", "a\"b"},
 	},
 	{
+		logFormat,
+		map[string]string{"$status": "$status", "a\nb$uri\n": "a b$uri", "${proxy_host}x": "${proxy_upstream_name}x", "\"';{}\\": "\"';{}\\"},
+		[]string{"$", "${status", "$geoip2_city", "$auth_cookie", "$1", "a\x00", "$http_", strings.Repeat("a", 5000)},
+	},
+	{
+		accessLogPath,
+		map[string]string{"/var/log/a.log": "/var/log/a.log", " /dev/stdout ": "/dev/stdout"},
+		[]string{"/var/log/../a", "/var/log/", "/var/log", "/dev/sda", "a", "/var/log/$host", "/var/log/a b", "syslog:server=a", "off", "/var/log/" + strings.Repeat("a", 200)},
+	},
+	{
+		accessLogParams,
+		map[string]string{"buffer=16k  flush=1m gzip": "buffer=16k flush=1m gzip"},
+		[]string{"flush=1m", "buffer=1k buffer=2k", "buffer=0", "if=$a", "buffer=1k;", "buffer=1g"},
+	},
+	{
+		skippedURLs,
+		map[string]string{"/a, ~^/b$,/a": "/a,~^/b$", "~*C": "~*C", ",": ""},
+		[]string{"default", "a", "~(", "include /etc", "/a\nb", "/a,volatile"},
+	},
+	{
+		syslogHost,
+		map[string]string{"10.0.0.9": "10.0.0.9", "::1": "::1", "logs.example.com": "logs.example.com"},
+		[]string{"unix:/a", "a,tag=b", "a:1", "", "a;b", "-a", "fe80::1%eth0"},
+	},
+	{
 		httpRedirectCode,
 		map[string]string{"301": "301", "302": "302", "307": "307", "308": "308"},
 		[]string{"303", "999", "30", "", "abc"},

@@ -18,6 +18,11 @@ func isOff(text string) bool {
 	return err == nil && !on
 }
 
+func isOn(text string) bool {
+	on, err := strconv.ParseBool(text)
+	return err == nil && on
+}
+
 // notYet are the annotations of ingress-nginx that have no feature here yet. A feature that comes takes its
 // names out of here.
 var notYet = collect([]group{

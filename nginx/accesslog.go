@@ -1,10 +1,12 @@
 package nginx
 
+import "cmp"
+
 // AccessLog is where and how requests are logged.
 type AccessLog struct {
 	Off    bool
 	Format Arg
-	Escape string // of variables: json or none; "" is NGINX's own, \xHH
+	Escape string // of variables: json or none; "" is default, \xHH
 	// Target is a file, or a server as syslog:server=HOST:PORT; "" is the file of --access-log.
 	Target string
 	// ErrorTarget is the same for the log of errors; "" leaves that to --error-log.
@@ -23,11 +25,8 @@ func (l AccessLog) Directives(file string) Directives {
 	if l.ErrorTarget != "" {
 		list.Add("error_log", Verbatim(l.ErrorTarget), Verbatim("notice"))
 	}
-	format := []Arg{Verbatim(LogFormat)}
-	if l.Escape != "" {
-		format = append(format, Verbatim("escape="+l.Escape))
-	}
-	list.Add("log_format", append(format, l.Format)...)
+	// How to escape is always said: a format could look like it.
+	list.Add("log_format", Verbatim(LogFormat), Verbatim("escape="+cmp.Or(l.Escape, "default")), l.Format)
 	if l.Off {
 		list.Add("access_log", OnOff(false))
 		return list
