@@ -15,6 +15,7 @@ import (
 
 	"github.com/sluice-ingress/sluice/nginx"
 	"github.com/sluice-ingress/sluice/nginx/dynamic"
+	"github.com/sluice-ingress/sluice/nginx/gate"
 	"github.com/sluice-ingress/sluice/nginx/supervisor"
 	"github.com/sluice-ingress/sluice/nginx/traffic"
 )
@@ -49,11 +50,11 @@ type Client struct {
 	surroundings Surroundings
 	trouble      error // why there is no session
 
-	pushing supervisor.Gate // held by whoever sends state
+	pushing gate.Gate // held by whoever sends state
 	wanted  dynamic.State
 	pushed  bool // something was
 
-	applying supervisor.Gate // held by whoever sends a configuration
+	applying gate.Gate // held by whoever sends a configuration
 	live     nginx.Files
 }
 
@@ -77,7 +78,7 @@ type link struct {
 func NewClient(options Options) *Client {
 	c := &Client{
 		options: options, connected: make(chan struct{}), opened: make(chan struct{}),
-		pushing: supervisor.NewGate(), applying: supervisor.NewGate(),
+		pushing: gate.New(), applying: gate.New(),
 		trouble: errors.New("it is not connected yet"),
 	}
 	c.firstTime = sync.OnceFunc(func() { close(c.connected) })

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/sluice-ingress/sluice/nginx/dynamic"
+	"github.com/sluice-ingress/sluice/nginx/gate"
 )
 
 // Options say which NGINX to run and where. The configuration has to agree: it must say "daemon off;" and
@@ -63,10 +64,10 @@ type Supervisor struct {
 	end  context.CancelCauseFunc
 
 	leaving  atomic.Bool // Leave was called
-	applying Gate        // held by Apply
+	applying gate.Gate   // held by Apply
 	// sockets is held by whoever may bind the sockets of the configuration: a test, or NGINX while it
 	// starts. Otherwise a test could remove the control socket that NGINX has just made.
-	sockets Gate
+	sockets gate.Gate
 	wake    chan struct{} // tells Run that there is something to start
 
 	mu        sync.Mutex
@@ -95,8 +96,8 @@ func New(options Options) *Supervisor {
 		options:        options,
 		configurations: configurations{filepath.Join(options.Dir, "conf")},
 		control:        control,
-		applying:       NewGate(),
-		sockets:        NewGate(),
+		applying:       gate.New(),
+		sockets:        gate.New(),
 		wake:           make(chan struct{}, 1),
 	}
 	s.channel = &channel{
@@ -211,22 +212,3 @@ func (s *Supervisor) current() *instance {
 	defer s.mu.Unlock()
 	return s.instance
 }
-
-// Gate is a lock that can be waited for with a context.
-type Gate chan struct{}
-
-// NewGate returns one that is open.
-func NewGate() Gate { return make(Gate, 1) }
-
-// Enter takes the lock, or returns the cause of the context's end.
-func (g Gate) Enter(ctx context.Context) error {
-	select {
-	case g <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
-
-// Leave gives the lock back.
-func (g Gate) Leave() { <-g }
