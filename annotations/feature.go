@@ -156,6 +156,11 @@ func locationHook(f Feature) func(Values, *nginx.Location) error {
 		if len(l.Body) != len(before.Body) || len(l.Early) != len(before.Early) || len(l.Headers) != len(before.Headers) || l.Protocol != before.Protocol || l.ToHTTPS != before.ToHTTPS || l.Return != before.Return {
 			l.Keys = append(l.Keys, f.Settings.givenIn(v)...)
 		}
+		if keys := f.Settings.givenIn(v); len(keys) > 0 {
+			if parts := newInLocation(&before, l); len(parts) > 0 {
+				l.Sources = append(l.Sources, nginx.Source{Parts: parts, Keys: keys})
+			}
+		}
 		return err
 	}
 }
@@ -166,10 +171,13 @@ func serverHook(f Feature) func(Values, *nginx.Server) error {
 		return nil
 	}
 	return func(v Values, s *nginx.Server) error {
-		before := len(s.Directives)
+		before := *s
 		err := f.Server(v, s)
-		if len(s.Directives) != before {
+		if len(s.Directives) != len(before.Directives) {
 			s.Keys = append(s.Keys, f.Settings.givenIn(v)...)
+		}
+		if parts := newInServer(&before, s); len(parts) > 0 {
+			s.Sources = append(s.Sources, nginx.Source{Parts: parts, Keys: f.Settings.givenIn(v)})
 		}
 		return err
 	}

@@ -33,6 +33,14 @@ func Reference() []Entry {
 	return list
 }
 
+// Spellings are all names of the annotation with that key, its own first.
+func Spellings(key string) []string {
+	if s, known := settingsByName[key]; known {
+		return append([]string{s.about().key}, s.about().aliases...)
+	}
+	return []string{key}
+}
+
 // Missing lists the annotations of ingress-nginx that are known but not supported, by what they do to an
 // Ingress that has them.
 func Missing() map[Outcome][]string { return byOutcome(notYet) }

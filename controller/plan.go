@@ -60,6 +60,12 @@ type Plan struct {
 	lessons int // of the experience it was made with
 }
 
+// Surroundings are the options that the plan's configuration was rendered with: ports, paths and sizes.
+func (p Plan) Surroundings() templates.Options { return p.options.Render }
+
+// DefaultBackend is the Service for what no rule takes; zero for none.
+func (p Plan) DefaultBackend() cluster.Name { return p.options.Translate.DefaultBackend }
+
 // Plan decides what to do for a snapshot. The daemon, the offline commands and every golden test call it.
 // An error means that our own templates, or a custom one, cannot write the configuration.
 func (o Options) Plan(s cluster.Snapshot) (Plan, error) {

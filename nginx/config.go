@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"time"
@@ -111,6 +110,8 @@ type Server struct {
 	OwnersKeys [][]string
 	Owner      string   // the object the server's own settings come from
 	Keys       []string // its annotations that Directives come from
+	// Sources are the annotations that parts of it come from, which may be of other objects.
+	Sources []Source
 }
 
 // ClientAuth is how the clients of a host show who they are, by certificates.
@@ -276,8 +277,10 @@ type Location struct {
 	// Needs are what Preflight and Body refer to at the http level; see Need.
 	Needs Directives
 
-	Owner string   // the object the location comes from
-	Keys  []string // annotations of it that settings in here come from
+	Owner   string   // the object the location comes from
+	Field   string   // where its path stands in there; "" if nobody wrote it
+	Keys    []string // annotations of it that settings in here come from
+	Sources []Source // which of them, part by part
 }
 
 // Identity names the objects behind a location. The texts become the variables of the same names.
@@ -454,18 +457,3 @@ type Certificate struct {
 	Chain string
 	Key   Secret
 }
-
-// Secret is text that must not be seen. It prints as "redacted"; Reveal is for whoever has to write it.
-type Secret struct{ text string }
-
-// NewSecret wraps text that must not be seen.
-func NewSecret(text string) Secret { return Secret{text} }
-
-// Reveal returns the text itself.
-func (s Secret) Reveal() string { return s.text }
-
-// Format hides the text from fmt, whatever the verb.
-func (s Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "redacted") }
-
-// MarshalText hides the text from encoders such as encoding/json.
-func (s Secret) MarshalText() ([]byte, error) { return []byte("redacted"), nil }

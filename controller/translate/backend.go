@@ -110,7 +110,8 @@ func (t *translator) note(b *backend, by *ingress) {
 	u.noteAffinity(by)
 }
 
-const defaultBackendName = "upstream-default-backend"
+// DefaultBackendName is the name of the backend for what no rule takes, as locations and workers call it.
+const DefaultBackendName = "upstream-default-backend"
 
 // makeDefaultBackend makes that of the Service that the controller's flags name.
 func (w *world) makeDefaultBackend() {
@@ -126,14 +127,14 @@ func (w *world) makeDefaultBackend() {
 		})
 		return
 	}
-	b := &backend{name: defaultBackendName, reference: reference{service: name, port: networkingv1.ServiceBackendPort{Number: service.Spec.Ports[0].Port}}}
+	b := &backend{name: DefaultBackendName, reference: reference{service: name, port: networkingv1.ServiceBackendPort{Number: service.Spec.Ports[0].Port}}}
 	w.fill(b, annotations.Backend{})
 	w.addBackend(b)
 }
 
 // defaultBackend is the Service that the controller's flags name, or nil.
 func (t *translator) defaultBackend() *backend {
-	b := t.backends[defaultBackendName]
+	b := t.backends[DefaultBackendName]
 	if b != nil {
 		t.note(b, nil)
 	}
@@ -179,7 +180,7 @@ func (w *world) backendsOf(c cluster.Changes) map[*backend]bool {
 // Problem than before, or another protocol, become stale.
 func (w *world) refill(backends map[*backend]bool, stale map[*group]bool) {
 	for b := range withCanaries(backends) {
-		if len(b.users) == 0 && b.name != defaultBackendName {
+		if len(b.users) == 0 && b.name != DefaultBackendName {
 			delete(w.backends, b.name)
 			if delete(w.served[b.service], b); len(w.served[b.service]) == 0 {
 				delete(w.served, b.service)

@@ -59,7 +59,7 @@ func (t *translator) offer(c *canary, ref *networkingv1.IngressServiceBackend, f
 		return
 	}
 	c.backend = t.backend(c.ingress, ref, field)
-	c.rules.Backend = c.backend.name
+	c.rules.Backend, c.rules.Owner = c.backend.name, c.ingress.object().String()
 	t.canaries = append(t.canaries, c)
 }
 
@@ -75,7 +75,7 @@ func (t *translator) takeOffers() {
 		found := false
 		for _, p := range h.paths {
 			// What the controller's own default backend serves is nobody's to share.
-			if c.isFor(p) && p.backend != nil && p.backend.name != defaultBackendName {
+			if c.isFor(p) && p.backend != nil && p.backend.name != DefaultBackendName {
 				found = true
 				t.take(h, p, c)
 			}

@@ -58,13 +58,13 @@ func TestCanaryFollowsItsIngress(t *testing.T) {
 		want   []dynamic.Alternative
 	}{
 		{"", nil},
-		{canaryOf("next", byWeight+`10"`, "echo-c"), []dynamic.Alternative{{Backend: "shop_echo-c_80", Weight: 10, WeightTotal: 100}}},
-		{canaryOf("next", byWeight+`50"`, "echo-c"), []dynamic.Alternative{{Backend: "shop_echo-c_80", Weight: 50, WeightTotal: 100}}},
-		{canaryOf("next", refused+byWeight+`90"`, "echo-b"), []dynamic.Alternative{{Backend: "shop_echo-c_80", Weight: 50, WeightTotal: 100}}},
-		{canaryOf("next", byWeight+`90"`, "echo-b"), []dynamic.Alternative{{Backend: "shop_echo-b_80", Weight: 90, WeightTotal: 100}}},
+		{canaryOf("next", byWeight+`10"`, "echo-c"), []dynamic.Alternative{{Backend: "shop_echo-c_80", Weight: 10, WeightTotal: 100, Owner: "Ingress shop/next"}}},
+		{canaryOf("next", byWeight+`50"`, "echo-c"), []dynamic.Alternative{{Backend: "shop_echo-c_80", Weight: 50, WeightTotal: 100, Owner: "Ingress shop/next"}}},
+		{canaryOf("next", refused+byWeight+`90"`, "echo-b"), []dynamic.Alternative{{Backend: "shop_echo-c_80", Weight: 50, WeightTotal: 100, Owner: "Ingress shop/next"}}},
+		{canaryOf("next", byWeight+`90"`, "echo-b"), []dynamic.Alternative{{Backend: "shop_echo-b_80", Weight: 90, WeightTotal: 100, Owner: "Ingress shop/next"}}},
 		{canaryOf("next", refused+byWeight+`90"`, "echo-b") + canaryOf("another", byWeight+`1"`, "echo-c"),
-			[]dynamic.Alternative{{Backend: "shop_echo-b_80", Weight: 90, WeightTotal: 100}}},
-		{canaryOf("another", byWeight+`1"`, "echo-c"), []dynamic.Alternative{{Backend: "shop_echo-c_80", Weight: 1, WeightTotal: 100}}},
+			[]dynamic.Alternative{{Backend: "shop_echo-b_80", Weight: 90, WeightTotal: 100, Owner: "Ingress shop/next"}}},
+		{canaryOf("another", byWeight+`1"`, "echo-c"), []dynamic.Alternative{{Backend: "shop_echo-c_80", Weight: 1, WeightTotal: 100, Owner: "Ingress shop/another"}}},
 		{"", nil},
 	}
 	remembering, forgetful := manifests{c: golden.Load(t, "testdata/prefix.txtar")}, manifests{c: golden.Load(t, "testdata/prefix.txtar")}

@@ -368,7 +368,11 @@ func (t *translator) newServer(h *host, hasTLS bool) *nginx.Server {
 		s.Owner = h.first.object().String()
 	}
 	for _, i := range h.owner {
+		known := len(s.Sources)
 		findings, outcome := annotations.Server(i.values, s)
+		for n := range s.Sources[known:] {
+			s.Sources[known+n].Owner = i.object().String()
+		}
 		t.report(i, findings)
 		if outcome == annotations.Deny && !i.denied {
 			i.denied = true

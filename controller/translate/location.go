@@ -98,7 +98,7 @@ func (t *translator) checkMatch(p *path, m match) bool {
 
 // location makes one location block.
 func (t *translator) location(p *path, m match, s *nginx.Server, hasTLS bool) *nginx.Location {
-	l := &nginx.Location{Match: m.kind, Path: m.text, HasTLS: hasTLS, Server: s, Identity: nginx.Identity{Path: p.text}}
+	l := &nginx.Location{Match: m.kind, Path: m.text, HasTLS: hasTLS, Server: s, Field: p.field, Identity: nginx.Identity{Path: p.text}}
 	values := t.defaults
 	if p.ingress != nil {
 		values = p.ingress.values

@@ -90,6 +90,9 @@ type Alternative struct {
 	// Weight of WeightTotal is the share of all other requests, from 0 to WeightTotal.
 	Weight      int `json:"weight,omitempty"`
 	WeightTotal int `json:"weight_total,omitempty"`
+
+	// Owner is the object that the alternative comes from, for people: workers are not told.
+	Owner string `json:"-"`
 }
 
 // Endpoint is an address, or in Backend.Names a DNS name, with a port.

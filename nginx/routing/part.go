@@ -99,7 +99,7 @@ func (m *partMaker) route(l *nginx.Location) dynamic.Route {
 	found := *l
 	found.Preflight = nil // comes behind what NGINX answers while it looks for the location
 	if slash(l) && !m.exact[strings.TrimSuffix(l.Path, "/")] {
-		r.Slash = m.jump(301, nginx.Concat(nginx.Text(escapePath(l.Path)), nginx.Var("is_args"), nginx.Var("args")), &found)
+		r.Slash = m.jump(301, nginx.Concat(nginx.Text(nginx.EscapePath(l.Path)), nginx.Var("is_args"), nginx.Var("args")), &found)
 	}
 	m.limit(&r, l.MaxBody, &found)
 	if l.Denied {
@@ -250,19 +250,6 @@ func (m *partMaker) template(a nginx.Arg) dynamic.Template {
 		return dynamic.Template{""}
 	}
 	return pieces
-}
-
-// escapePath writes a path as NGINX does in a redirect, with ngx_escape_uri of 1.26.
-func escapePath(path string) string {
-	var b strings.Builder
-	for i := 0; i < len(path); i++ {
-		if c := path[i]; c <= ' ' || c >= 0x7f || strings.IndexByte("\"#%<>?\\^`{|}", c) >= 0 {
-			fmt.Fprintf(&b, "%%%02X", c)
-		} else {
-			b.WriteByte(c)
-		}
-	}
-	return b.String()
 }
 
 // serverName is what $server_name is called in shapes: many hosts share a server block.

@@ -16,6 +16,8 @@ import (
 var layers = []layer{
 	{"nginx", nil, "the words of NGINX know neither Kubernetes nor features"},
 	{"persistent", nil, "a map does not know what it holds"},
+	{"nginx/request", nil, "how a request is read does not depend on what it is for"},
+	{"nginx/pcre", nil, "what an expression finds does not depend on where it stands"},
 	{"nginx/dynamic", []string{"nginx", "persistent"}, "what workers are told is made of words alone"},
 	{"nginx/routing", []string{"nginx", "nginx/dynamic", "persistent"}, "how requests find their way does not depend on why"},
 	{"nginx/traffic", nil, "what workers counted is numbers, whoever asks for them"},
@@ -33,6 +35,8 @@ var layers = []layer{
 	{"controller/webhook", []string{"controller", "controller/admission", "controller/cluster", "controller/translate"}, "who carries questions and answers does not know what is right"},
 	{"controller/authority", nil, "who keeps a certificate need not know what it is for"},
 	{"controller/metrics", slices.Concat([]string{"controller", "controller/admission", "nginx/traffic"}, pure), "counting decides nothing"},
+	{"controller/explain", slices.Concat([]string{"controller", "nginx/dynamic", "nginx/pcre", "nginx/request"}, pure), "what becomes of a request is in a plan and nowhere else"},
+	{"controller/metrics", slices.Concat([]string{"controller", "controller/admission"}, pure), "counting decides nothing"},
 	{"controller/*", slices.Concat([]string{"controller", "nginx/dynamic"}, pure), "edges know the middle, but not each other nor the process"},
 	{"cmd/*", []string{"controller", "controller/*", "annotations", "templates", "nginx", "nginx/*"}, "commands wire everything, except what only tests need"},
 	{"rootfs/*", nil, "what is done to the image's files needs nothing of what runs there"},
@@ -121,7 +125,7 @@ var pureRules = map[string]struct {
 	except []string
 	why    string
 }{
-	"persistent": {}, "nginx": {}, "nginx/dynamic": {}, "annotations": {}, "annotations/snippet": {}, "templates": {}, "controller/translate": {}, "controller/cluster": {}, "controller/streams": {},
+	"persistent": {}, "nginx": {}, "nginx/dynamic": {}, "annotations": {}, "annotations/snippet": {}, "templates": {}, "controller/translate": {}, "controller/cluster": {}, "controller/streams": {}, "controller/explain": {},
 	"controller/admission": {},
 	"controller":           {[]string{"log", "sync", "time"}, "it is the loop as well: it waits, counts and says what happened"},
 }
