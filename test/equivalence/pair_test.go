@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -154,6 +155,12 @@ type difference struct {
 
 const senders = 4
 
+// ports puts words in place of the numbers of a side's ports.
+func (p *pair) ports(n int) *strings.Replacer {
+	render := p.sides[n].render
+	return strings.NewReplacer(strconv.Itoa(render.HTTPPort), "HTTP", strconv.Itoa(render.HTTPSPort), "HTTPS")
+}
+
 // compare sends requests for a set to both sides and returns those that are answered differently, in their order.
 // An error means that a side could not make the set live.
 func (p *pair) compare(t *testing.T, s set, requests []request, seen *tally) ([]difference, error) {
@@ -180,8 +187,10 @@ func (p *pair) compare(t *testing.T, s set, requests []request, seen *tally) ([]
 	all.Wait()
 	var found []difference
 	offers := offersOf(s, plan)
+	oracle := newOracle(t, plan, p.ports(0))
 	for n, a := range answers {
 		seen.answer(offers, requests[n], a[0])
+		oracle.check(t, p, requests[n], a[0], seen)
 		if !cmp.Equal(a[0], a[1]) {
 			found = append(found, difference{requests[n], a})
 		}

@@ -65,8 +65,8 @@ type sender struct {
 
 func newSender(p *pair) *sender {
 	s := &sender{pair: p, lines: map[way][2]*line{}}
-	for n, side := range p.sides {
-		s.ports[n] = strings.NewReplacer(strconv.Itoa(side.render.HTTPPort), "HTTP", strconv.Itoa(side.render.HTTPSPort), "HTTPS")
+	for n := range p.sides {
+		s.ports[n] = p.ports(n)
 	}
 	return s
 }
