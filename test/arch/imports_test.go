@@ -36,7 +36,6 @@ var layers = []layer{
 	{"controller/authority", nil, "who keeps a certificate need not know what it is for"},
 	{"controller/metrics", slices.Concat([]string{"controller", "controller/admission", "nginx/traffic"}, pure), "counting decides nothing"},
 	{"controller/explain", slices.Concat([]string{"controller", "nginx/dynamic", "nginx/pcre", "nginx/request"}, pure), "what becomes of a request is in a plan and nowhere else"},
-	{"controller/metrics", slices.Concat([]string{"controller", "controller/admission"}, pure), "counting decides nothing"},
 	{"controller/*", slices.Concat([]string{"controller", "nginx/dynamic"}, pure), "edges know the middle, but not each other nor the process"},
 	{"cmd/*", []string{"controller", "controller/*", "annotations", "templates", "nginx", "nginx/*"}, "commands wire everything, except what only tests need"},
 	{"rootfs/*", nil, "what is done to the image's files needs nothing of what runs there"},
