@@ -51,11 +51,25 @@ func split(c nginx.Config, m *Memory) *splitter {
 	for _, server := range c.Servers {
 		s.server(server)
 	}
+	s.plain.need(m.part(logged(byDefault)))
 	m.end(len(c.Servers))
 	s.nameMore()
 	s.blocks = s.serverBlocks()
 	s.routes.Hosts, s.hosts = m.known(s.hosts), nil
 	return s
+}
+
+// logged is the default server as hosts have it that come later: theirs is the same answer for paths that nobody has, but it is
+// logged. So there is a shape for it before any host needs one.
+func logged(byDefault *nginx.Server) *nginx.Server {
+	server := *byDefault
+	server.Locations = nil
+	for _, l := range byDefault.Locations {
+		named := *l
+		named.Body = slices.DeleteFunc(slices.Clone(l.Body), func(d nginx.Directive) bool { return d.Name == "access_log" })
+		server.Locations = append(server.Locations, &named)
+	}
+	return &server
 }
 
 func defaultServer(servers []*nginx.Server) *nginx.Server {
