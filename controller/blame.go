@@ -47,6 +47,28 @@ func lineOf(text []byte, line int) string {
 	}
 }
 
+// bound is a message about a port that NGINX cannot listen on.
+var bound = regexp.MustCompile(`bind\(\) to \S+:(\d+) failed`)
+
+// unbound is the entry of a ConfigMap that asks for such a port; none if it is no stream's.
+func (p *Plan) unbound(v verdict) []cluster.Refusal {
+	match := bound.FindStringSubmatch(v.message)
+	if match == nil {
+		return nil
+	}
+	var found []cluster.Refusal
+	for _, l := range p.Config.Streams.Listeners {
+		name := p.options.Streams.TCP
+		if l.UDP {
+			name = p.options.Streams.UDP
+		}
+		if object := p.Snapshot.ConfigMap(name.Namespace, name.Name); object != nil && strconv.Itoa(l.Port) == match[1] {
+			found = append(found, cluster.RefusalOf(cluster.Entry(object, match[1]), "data."+match[1], v.message))
+		}
+	}
+	return found
+}
+
 // together are messages about two things that exclude each other: the line is that of either. A directive that is duplicate stands
 // in the same block twice.
 var together = regexp.MustCompile(`(?i)^duplicate|the duplicate|conflict|already`)

@@ -160,6 +160,9 @@ func (c *Controller) investigate(ctx context.Context, plan *Plan, r refusal) {
 // a configuration; otherwise halving what has changed shows who is.
 func (c *Controller) culprits(ctx context.Context, plan *Plan, r refusal) ([]cluster.Refusal, error) {
 	v := plan.verdict(r)
+	if found := plan.unbound(v); len(found) > 0 {
+		return found, nil
+	}
 	names, sure := plan.suspects(v)
 	proven := c.learned.Load().proven
 	isNew := func(name cluster.Name) bool {

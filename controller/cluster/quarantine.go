@@ -132,9 +132,19 @@ func (q Quarantine) Present(s Snapshot) Quarantine {
 	for key := range q.refusals {
 		if object := s.ConfigMap(key.Namespace, key.Name.Name); key.kind == kindConfigMap && object != nil {
 			keep(object)
+			for entry := range object.Data {
+				keep(Entry(object, entry))
+			}
 		}
 	}
 	return present
+}
+
+// Entry is a ConfigMap with one of its entries alone. Where entries have nothing to do with each other, that is what a Refusal is of.
+func Entry(of *corev1.ConfigMap, key string) *corev1.ConfigMap {
+	return &corev1.ConfigMap{
+		ObjectMeta: metav1.ObjectMeta{Namespace: of.Namespace, Name: of.Name, UID: of.UID}, Data: map[string]string{key: of.Data[key]},
+	}
 }
 
 const kindIngress, kindConfigMap = "Ingress", "ConfigMap"

@@ -92,6 +92,10 @@ func (r *reader) services(name cluster.Name, protocol corev1.Protocol) {
 			report(cluster.Error, translate.InvalidValue, "it %s; nothing listens for it", err)
 			continue
 		}
+		if refusal, refused := r.snapshot.Quarantine.Of(cluster.Entry(configMap, key)); refused {
+			report(cluster.Error, translate.RefusedByNGINX, "NGINX refuses what it comes to: %.400s; nothing listens for it until it changes", refusal.Message)
+			continue
+		}
 		if what, taken := r.options.Reserved[e.listen]; taken {
 			report(cluster.Error, translate.Conflict, "the controller itself uses the port for %s; it goes on doing so", what)
 			continue

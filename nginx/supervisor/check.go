@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/sluice-ingress/sluice/nginx"
+	"github.com/sluice-ingress/sluice/nginx/listen"
 )
 
 // ConfigError is NGINX's verdict on a configuration.
@@ -85,13 +86,23 @@ func (s *Supervisor) runTest(ctx context.Context, files nginx.Files) error {
 	var exit *exec.ExitError
 	switch {
 	case err == nil:
-		return nil
+		return s.tryPorts(files)
 	case ctx.Err() != nil:
 		return fmt.Errorf("test the configuration: %w", context.Cause(ctx))
 	case !errors.As(err, &exit):
 		return fmt.Errorf("test the configuration: %w", err)
 	}
 	return newConfigError(verdict(output.String(), err), files, dir)
+}
+
+// tryPorts finds a port that another program has. Those of the configuration that NGINX runs are its own.
+func (s *Supervisor) tryPorts(files nginx.Files) error {
+	conf, _ := files.Get(mainFile)
+	before, _ := os.ReadFile(filepath.Join(s.configurations.directory(s.configurations.current()), mainFile)) // there may be none
+	if err := listen.Further(string(before), string(conf)); err != nil {
+		return &ConfigError{Message: err.Error()}
+	}
+	return nil
 }
 
 func (s *Supervisor) setInterrupt(f context.CancelFunc) {

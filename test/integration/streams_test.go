@@ -214,6 +214,24 @@ func TestStreams(t *testing.T) {
 	d.eventually(5*time.Second, "tcp is answered again", answers("tcp", 18611, 2))
 }
 
+// An entry whose port somebody else has is left out, and everything else goes ahead.
+func TestStreamsDoWithoutAPortThatIsTaken(t *testing.T) {
+	startLinePod(t, 1)
+	startLinePod(t, 2)
+	d := startStreams(t, 1)
+	d.eventually(5*time.Second, "tcp is answered", answers("tcp", 18611, 1))
+	other, err := net.Listen("tcp", ":18616")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	d.write("services.yaml", strings.Replace(streamServices, `"18611"`, `"18616": shop/lines:9000`+"\n  "+`"18617": shop/lines:9000`+"\n  "+`"18611"`, 1))
+	d.eventually(20*time.Second, "the log says whose port is taken", d.logs("NGINX refused the configuration because of an object", "ConfigMap sluice/tcp", "data.18616"))
+	d.eventually(20*time.Second, "the entry that came with it is answered", answers("tcp", 18617, 1))
+	d.write("pods.yaml", linePods(2))
+	d.eventually(5*time.Second, "pods go on changing", answers("tcp", 18611, 2))
+}
+
 // A pod that refuses connections costs no client its connection, whether NGINX has it from its file or was told of it.
 func TestStreamsTryOtherPods(t *testing.T) {
 	startLinePod(t, 2)
