@@ -210,3 +210,27 @@ func yamlMessage(doc document, err error) string {
 	}
 	return "not valid YAML: " + text
 }
+
+// Document is one of the documents of a manifest: YAML, or one JSON value.
+type Document struct {
+	Line int // of the file, from 1, in which Text begins
+	Text []byte
+}
+
+// Documents cuts a manifest as Decode does.
+func Documents(data []byte) []Document {
+	var list []Document
+	for _, doc := range split(data) {
+		values, rest := jsonValues(doc)
+		for _, d := range appendDocument(values, rest) {
+			list = append(list, Document{d.line, d.text})
+		}
+	}
+	return list
+}
+
+// JSON is the document as one JSON value. The errors are those that Decode notes.
+func (d Document) JSON() ([]byte, error) {
+	data, _, err := toJSON(document{d.Line, d.Text})
+	return data, err
+}
