@@ -34,7 +34,7 @@ func rootCommand() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(controllerCommand(), dataplaneCommand(), explainCommand(), renderCommand(), versionCommand(), waitShutdownCommand())
+	root.AddCommand(controllerCommand(), dataplaneCommand(), renderCommand(), lintCommand(), explainCommand(), versionCommand(), waitShutdownCommand())
 	return root
 }
 

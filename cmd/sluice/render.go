@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sluice-ingress/sluice/controller"
-	"github.com/sluice-ingress/sluice/controller/cluster"
 	"github.com/sluice-ingress/sluice/controller/customtemplates"
 	"github.com/sluice-ingress/sluice/controller/selfsigned"
 	"github.com/sluice-ingress/sluice/controller/translate"
@@ -56,15 +54,13 @@ and 2 if nothing could be rendered.`,
 			return nil
 		},
 	}
-	cmd.Flags().StringArrayVarP(&paths, "filename", "f", nil, "file or directory of manifests, - for standard input; may be repeated")
+	registerInput(cmd, &paths)
+	cmd.MarkFlagsOneRequired("filename")
 	cmd.Flags().StringVarP(&outDir, "output", "o", "", "write all files of the configuration to this directory")
 	cmd.Flags().StringVar(&host, "host", "", "print only this host's server block")
 	cmd.Flags().StringVar(&customTmpl, "template-dir", "", "directory with templates that replace those built in")
 	selection.register(cmd.Flags())
 	process.register(cmd.Flags())
-	if err := cmd.MarkFlagRequired("filename"); err != nil {
-		panic(err)
-	}
 	return cmd
 }
 
@@ -83,39 +79,6 @@ func renderOptions(selection selectionFlags, process processFlags, templateDir s
 	}
 	return controller.Options{Translate: translation, Streams: services, Render: process.options(), Templates: set, Routing: controller.Routing(process.routing)}, nil
 }
-
-// planManifests makes a plan for manifests.
-func planManifests(o controller.Options, paths []string, stdin io.Reader) (controller.Plan, error) {
-	var all cluster.Objects
-	var notes []cluster.Note
-	for _, path := range paths {
-		var objects cluster.Objects
-		var more []cluster.Note
-		if path == "-" {
-			text, err := io.ReadAll(stdin)
-			if err != nil {
-				return controller.Plan{}, fmt.Errorf("read standard input: %w", err)
-			}
-			objects, more = cluster.Decode("<stdin>", text)
-		} else {
-			if _, err := os.Stat(path); err != nil {
-				return controller.Plan{}, fmt.Errorf("read manifests: %w", err)
-			}
-			objects, more = cluster.Load(anyPath{}, filepath.Clean(path))
-		}
-		all = all.Merge(objects)
-		notes = append(notes, more...)
-	}
-	snapshot := cluster.FromObjects(all)
-	snapshot.Notes, snapshot.Places = notes, all.Places()
-	snapshot.Now = time.Now()
-	return o.Plan(snapshot)
-}
-
-// anyPath is the machine's file system with the paths that users write: also absolute ones and such with "..".
-type anyPath struct{}
-
-func (anyPath) Open(name string) (fs.File, error) { return os.Open(name) }
 
 func printProblems(w io.Writer, problems translate.Problems) {
 	for _, p := range problems {

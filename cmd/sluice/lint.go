@@ -1,0 +1,81 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/sluice-ingress/sluice/controller"
+	"github.com/sluice-ingress/sluice/controller/cluster"
+	"github.com/sluice-ingress/sluice/controller/lint"
+)
+
+// planOptions are those for plans of which nobody reads the files.
+func planOptions(selection selectionFlags) (controller.Options, error) {
+	var process processFlags
+	process.register(pflag.NewFlagSet("defaults", pflag.ContinueOnError))
+	return renderOptions(selection, process, "")
+}
+
+func lintCommand() *cobra.Command {
+	var (
+		selection selectionFlags
+		paths     []string
+		format    string
+		complete  bool
+		strict    bool
+	)
+	cmd := &cobra.Command{
+		Use:   "lint -f PATH... [--format text|json|github|sarif]",
+		Short: "Say what is wrong with manifests, by line and column; needs no cluster and no NGINX",
+		Long: `Say what is wrong with manifests, by line and column; needs no cluster and no NGINX.
+
+The exit status is 0 if nothing is wrong, 1 if there are errors (with --strict also if there are
+warnings), and 2 if nothing could be read.`,
+		Example: "  sluice lint -f deploy/\n  kubectl get ingress,service,endpointslice,secret,configmap -A -o yaml | sluice lint -f - --complete",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			write, known := lint.Formats[format]
+			if !known {
+				return fmt.Errorf("--format: %q is none of %s", format, strings.Join(slices.Sorted(maps.Keys(lint.Formats)), ", "))
+			}
+			options, err := planOptions(selection)
+			if err != nil {
+				return err
+			}
+			given, err := readInput(paths, cmd.InOrStdin())
+			if err != nil {
+				return err
+			}
+			plan, err := options.Plan(given.snapshot())
+			if err != nil {
+				return err
+			}
+			findings := lint.Check(lint.Input{Plan: plan, Objects: given.objects.Lists(), Texts: given.texts, Complete: complete})
+			if err := write(cmd.OutOrStdout(), findings, release); err != nil {
+				return err
+			}
+			errs, warnings := findings.Count(cluster.Error), findings.Count(cluster.Warning)
+			fmt.Fprintf(cmd.ErrOrStderr(), "%d errors, %d warnings, %d infos\n", errs, warnings, findings.Count(cluster.Info))
+			switch {
+			case !given.hasObjects():
+				return errors.New("no Kubernetes object could be read")
+			case errs > 0 || strict && warnings > 0:
+				return errProblems
+			}
+			return nil
+		},
+	}
+	registerInput(cmd, &paths)
+	cmd.MarkFlagsOneRequired("filename")
+	cmd.Flags().StringVar(&format, "format", "text", "text, json, github (commands of a GitHub workflow) or sarif (SARIF 2.1.0)")
+	cmd.Flags().BoolVar(&complete, "complete", false, "the manifests are all there is: what they lack is missing, not somewhere in the cluster")
+	cmd.Flags().BoolVar(&strict, "strict", false, "end with status 1 for warnings too")
+	selection.register(cmd.Flags())
+	return cmd
+}
