@@ -39,6 +39,7 @@ var layers = []layer{
 	{"controller/explain", slices.Concat([]string{"controller", "nginx/dynamic", "nginx/pcre", "nginx/request"}, pure), "what becomes of a request is in a plan and nowhere else"},
 	{"controller/positions", []string{"controller/cluster"}, "where a field stands is a matter of text"},
 	{"controller/lint", slices.Concat([]string{"controller", "controller/positions"}, pure), "advice is made of a plan and its manifests"},
+	{"controller/migrate", slices.Concat([]string{"annotations/snippet", "controller", "controller/positions"}, pure), "a report is made of a plan and of lists that tests write"},
 	{"controller/*", slices.Concat([]string{"controller", "nginx/dynamic"}, pure), "edges know the middle, but not each other nor the process"},
 	{"cmd/*", []string{"controller", "controller/*", "annotations", "templates", "nginx", "nginx/*"}, "commands wire everything, except what only tests need"},
 	{"rootfs/*", nil, "what is done to the image's files needs nothing of what runs there"},
@@ -128,7 +129,7 @@ var pureRules = map[string]struct {
 	why    string
 }{
 	"persistent": {}, "nginx": {}, "nginx/dynamic": {}, "annotations": {}, "annotations/snippet": {}, "templates": {}, "controller/translate": {}, "controller/cluster": {}, "controller/streams": {}, "controller/explain": {},
-	"controller/admission": {}, "controller/positions": {}, "controller/lint": {},
+	"controller/admission": {}, "controller/positions": {}, "controller/lint": {}, "controller/migrate": {},
 	"controller": {[]string{"log", "sync", "time"}, "it is the loop as well: it waits, counts and says what happened"},
 }
 

@@ -281,7 +281,7 @@ func TestFlagsExist(t *testing.T) {
 		t.Fatal(err)
 	}
 	known := read(t, "rootfs/enter").text()
-	for _, command := range []string{"controller", "explain", "render", "lint"} {
+	for _, command := range []string{"controller", "explain", "render", "lint", "migrate"} {
 		help, err := exec.Command(program, command, "--help").Output()
 		if err != nil {
 			t.Fatal(err)
