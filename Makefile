@@ -13,7 +13,7 @@ run: ## serve the example shop on ports 8080 and 8443 until Ctrl-C (needs root)
 	@exec examples/quickstart/run
 
 .PHONY: build
-build: ## build bin/sluice
+build: ## build bin/sluice and bin/kubectl-ingress
 	CGO_ENABLED=0 go build -trimpath -ldflags '-X main.release=$(VERSION)' -o bin/ ./cmd/...
 
 .PHONY: check

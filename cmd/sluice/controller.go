@@ -20,14 +20,15 @@ import (
 	"github.com/sluice-ingress/sluice/controller/manifests"
 	"github.com/sluice-ingress/sluice/controller/metrics"
 	"github.com/sluice-ingress/sluice/controller/selfsigned"
+	"github.com/sluice-ingress/sluice/controller/settings"
 	"github.com/sluice-ingress/sluice/nginx/routing"
 	"github.com/sluice-ingress/sluice/templates"
 )
 
 // controllerFlags are the flags of the daemon.
 type controllerFlags struct {
-	selectionFlags
-	processFlags
+	settings.Selection
+	settings.Process
 	clusterFlags
 	webhookFlags
 	healthFlags
@@ -47,8 +48,8 @@ type controllerFlags struct {
 }
 
 func (f *controllerFlags) register(flags *pflag.FlagSet) {
-	f.selectionFlags.register(flags)
-	f.processFlags.register(flags)
+	f.Selection.Register(flags)
+	f.Process.Register(flags)
 	f.clusterFlags.register(flags)
 	f.webhookFlags.register(flags)
 	f.healthFlags.register(flags)
@@ -58,8 +59,8 @@ func (f *controllerFlags) register(flags *pflag.FlagSet) {
 	flags.StringVar(&f.manifests, "manifests", "", "serve the objects of this directory instead of a cluster's")
 	flags.StringVar(&f.templateDir, "template-dir", "/etc/nginx/template", "directory with templates that replace those built in; watched")
 	flags.StringVar(&f.socket, "dataplane-socket", "", "socket of a sluice dataplane, which runs NGINX; empty: the controller runs NGINX itself")
-	registerBinary(flags, &f.binary)
-	registerOldWorkers(flags, &f.oldWorkers)
+	settings.AddBinary(flags, &f.binary)
+	settings.AddOldWorkers(flags, &f.oldWorkers)
 	flags.StringVar(&f.resolvConf, "resolv-conf", "/etc/resolv.conf", "name servers that ExternalName Services are resolved with")
 	flags.IntVar(&f.grace, "shutdown-grace-period", 0, "seconds to go on serving, not ready, before NGINX is stopped; 0 is until the Service of --publish-service no longer has this pod")
 	flags.IntVar(&f.afterGrace, "post-shutdown-grace-period", 0, "seconds to wait after NGINX has stopped")
@@ -141,18 +142,18 @@ func newDaemon(f controllerFlags, log *slog.Logger) (*daemon, error) {
 	if err != nil {
 		return nil, err
 	}
-	measured := metrics.New(metrics.Identity{Namespace: f.pod.Namespace, Class: f.selection.ControllerClass, Pod: f.pod.Name})
+	measured := metrics.New(metrics.Identity{Namespace: f.pod.Namespace, Class: f.ControllerClass(), Pod: f.pod.Name})
 	d := &daemon{log: log, metrics: measured, grace: seconds(f.grace), afterGrace: seconds(f.afterGrace)}
 	here := d.startEngine(f)
 	f.metricsFlags.measure(measured, d.engine, log)
 	d.loop = &controller.Controller{
 		Engine: d.engine, Log: log, Observer: measured, Replan: custom.Changes(), Pace: pace(f.syncRate),
-		Keeper: lastgood.New(f.stateDir, log),
+		Keeper: lastgood.New(f.StateDir, log),
 		Options: func() controller.Options {
 			o := options
 			o.Templates = custom.Templates()
 			around := here()
-			o.Render.Workers, o.Render.OpenFiles = cmp.Or(f.workers, around.CPUs), around.OpenFiles
+			o.Render.Workers, o.Render.OpenFiles = cmp.Or(f.Workers, around.CPUs), around.OpenFiles
 			return o
 		},
 	}
@@ -184,7 +185,7 @@ func (d *daemon) followManifests(f controllerFlags) error {
 
 // ports are those that the controller and NGINX listen on, and for what.
 func (f *controllerFlags) ports() map[int]string {
-	all := f.processFlags.ports()
+	all := f.Process.Ports()
 	all[f.port] = "health checks"
 	if f.profiling {
 		all[f.profilerPort] = "profiles"
@@ -198,22 +199,22 @@ func (f *controllerFlags) ports() map[int]string {
 }
 
 func daemonOptions(f controllerFlags, log *slog.Logger) (controller.Options, error) {
-	translation, err := f.selectionFlags.options(f.manifests != "")
+	translation, err := f.Selection.Options(f.manifests != "")
 	if err != nil {
 		return controller.Options{}, err
 	}
-	if translation.SelfSigned, err = selfsigned.Keep(f.stateDir, time.Now(), log); err != nil {
+	if translation.SelfSigned, err = selfsigned.Keep(f.StateDir, time.Now(), log); err != nil {
 		return controller.Options{}, err
 	}
-	services, err := f.streams(f.ports())
+	services, err := f.Streams(f.ports())
 	if err != nil {
 		return controller.Options{}, err
 	}
 	translation.Settings = surroundings(f.resolvConf)
-	render := f.processFlags.options()
+	render := f.Process.Options()
 	render.HealthPath, render.Measures = f.healthPath, f.measures()
 	return controller.Options{
 		Translate: translation, Streams: services, Render: render, Memory: templates.NewMemory(),
-		Routing: controller.Routing(f.routing), Routes: routing.NewMemory(),
+		Routing: f.Process.Routing(), Routes: routing.NewMemory(),
 	}, nil
 }

@@ -54,14 +54,14 @@ type engine interface {
 func (d *daemon) startEngine(f controllerFlags) (here func() dataplane.Surroundings) {
 	observer := supervisor.Observer{Tested: d.tested, Reloaded: d.reloaded, Pushed: d.metrics.Pushed, Restarted: d.metrics.Restarted}
 	if f.socket != "" {
-		client := dataplane.NewClient(dataplane.Options{Socket: f.socket, StateDir: f.stateDir, Log: d.log, Observer: observer})
+		client := dataplane.NewClient(dataplane.Options{Socket: f.socket, StateDir: f.StateDir, Log: d.log, Observer: observer})
 		d.engine, d.arrived = client, client.Connected()
 		return client.Surroundings
 	}
 	d.engine = supervisor.New(supervisor.Options{
-		Binary: f.binary, Dir: f.stateDir, Log: d.log, ShutdownGrace: f.shutdown, MaxOldGenerations: f.oldWorkers, Observer: observer,
+		Binary: f.binary, Dir: f.StateDir, Log: d.log, ShutdownGrace: f.Shutdown, MaxOldGenerations: f.oldWorkers, Observer: observer,
 	})
-	around := surroundingsOf(f.stateDir)
+	around := surroundingsOf(f.StateDir)
 	return func() dataplane.Surroundings { return around }
 }
 

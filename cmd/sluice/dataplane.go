@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/pflag"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/sluice-ingress/sluice/controller/settings"
 	"github.com/sluice-ingress/sluice/nginx/dataplane"
 	"github.com/sluice-ingress/sluice/nginx/supervisor"
 )
@@ -26,10 +27,10 @@ type dataplaneFlags struct {
 func (f *dataplaneFlags) register(flags *pflag.FlagSet) {
 	f.logFlags.register(flags)
 	flags.StringVar(&f.socket, "dataplane-socket", "/run/sluice-dataplane/dataplane.sock", "socket for the controller")
-	registerStateDir(flags, &f.stateDir)
-	registerBinary(flags, &f.binary)
-	registerOldWorkers(flags, &f.oldWorkers)
-	registerShutdown(flags, &f.shutdown)
+	settings.AddStateDir(flags, &f.stateDir)
+	settings.AddBinary(flags, &f.binary)
+	settings.AddOldWorkers(flags, &f.oldWorkers)
+	settings.AddShutdown(flags, &f.shutdown)
 }
 
 func dataplaneCommand() *cobra.Command {

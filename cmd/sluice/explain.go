@@ -2,34 +2,22 @@ package main
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"net/netip"
-	"strings"
 
 	"github.com/spf13/cobra"
 	"sigs.k8s.io/yaml"
 
 	"github.com/sluice-ingress/sluice/controller"
 	"github.com/sluice-ingress/sluice/controller/explain"
-	"github.com/sluice-ingress/sluice/nginx/request"
+	"github.com/sluice-ingress/sluice/controller/settings"
 )
-
-// askedFor are the flags and arguments that describe a request.
-type askedFor struct {
-	headers     []string
-	cookies     []string
-	client      string
-	certificate bool
-	body        int64
-}
 
 func explainCommand() *cobra.Command {
 	var (
-		selection  selectionFlags
-		process    processFlags
-		asked      askedFor
+		selection  settings.Selection
+		process    settings.Process
+		asked      settings.Request
 		paths      []string
 		output     string
 		customTmpl string
@@ -47,7 +35,7 @@ nothing could be explained.`,
 		Example: "  sluice explain -f shop.yaml https://shop.example.com/cart\n  kubectl get ingress,service,endpointslice -A -o yaml | sluice explain -f - POST shop.example.com/cart -H 'X-Canary: always'",
 		Args:    cobra.RangeArgs(1, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			r, err := asked.request(args)
+			r, err := asked.Read(args)
 			if err != nil {
 				return err
 			}
@@ -77,61 +65,13 @@ nothing could be explained.`,
 	cmd.Flags().StringArrayVarP(&paths, "filename", "f", nil, "file or directory of manifests, - for standard input; may be repeated")
 	cmd.Flags().StringVarP(&output, "output", "o", "text", "how to print: text, json or yaml")
 	cmd.Flags().StringVar(&customTmpl, "template-dir", "", "directory with templates that replace those built in")
-	asked.register(cmd)
-	selection.register(cmd.Flags())
-	process.register(cmd.Flags())
+	asked.Register(cmd.Flags())
+	selection.Register(cmd.Flags())
+	process.Register(cmd.Flags())
 	if err := cmd.MarkFlagRequired("filename"); err != nil {
 		panic(err)
 	}
 	return cmd
-}
-
-func (a *askedFor) register(cmd *cobra.Command) {
-	flags := cmd.Flags()
-	flags.StringArrayVarP(&a.headers, "header", "H", nil, "header of the request, as 'Name: value'; may be repeated")
-	flags.StringArrayVar(&a.cookies, "cookie", nil, "cookie of the request, as name=value; may be repeated")
-	flags.StringVar(&a.client, "client-ip", "", "address of the client, for lists of addresses; without one they are only named")
-	flags.BoolVar(&a.certificate, "client-certificate", false, "the client shows a certificate")
-	flags.Int64Var(&a.body, "body-size", 0, "length of the body in bytes")
-}
-
-// request is the request that the arguments and flags describe.
-func (a *askedFor) request(args []string) (request.Request, error) {
-	method := "GET"
-	if len(args) == 2 {
-		method = args[0]
-	}
-	r, err := request.New(method, args[len(args)-1])
-	if err != nil {
-		return r, err
-	}
-	for _, text := range a.headers {
-		name, value, has := strings.Cut(text, ":")
-		if !has || name == "" {
-			return r, fmt.Errorf("--header: %q is not of the form 'Name: value'", text)
-		}
-		if value = strings.TrimSpace(value); strings.EqualFold(name, "Host") {
-			r.Host = value
-			continue
-		}
-		r.Headers = append(r.Headers, request.Header{Name: name, Value: value})
-	}
-	for _, text := range a.cookies {
-		if !strings.Contains(text, "=") {
-			return r, fmt.Errorf("--cookie: %q is not of the form name=value", text)
-		}
-		r.Headers = append(r.Headers, request.Header{Name: "Cookie", Value: text})
-	}
-	if a.client != "" {
-		if r.Client, err = netip.ParseAddr(a.client); err != nil {
-			return r, fmt.Errorf("--client-ip: %q is not an address", a.client)
-		}
-	}
-	if a.body < 0 {
-		return r, errors.New("--body-size must not be negative")
-	}
-	r.HasCertificate, r.Body = a.certificate, a.body
-	return r, nil
 }
 
 func printDecision(w io.Writer, d explain.Decision, output string) error {

@@ -16,6 +16,7 @@ import (
 	"github.com/sluice-ingress/sluice/controller/cluster"
 	"github.com/sluice-ingress/sluice/controller/events"
 	"github.com/sluice-ingress/sluice/controller/leader"
+	"github.com/sluice-ingress/sluice/controller/settings"
 	"github.com/sluice-ingress/sluice/controller/status"
 	"github.com/sluice-ingress/sluice/controller/watch"
 )
@@ -71,7 +72,7 @@ func (d *daemon) followCluster(ctx context.Context, f controllerFlags) error {
 
 // tellCluster adds what the daemon writes into the cluster: Events, and, as the leader, the status of Ingresses.
 func (d *daemon) tellCluster(config *rest.Config, source *watch.Source, published cluster.Name, f controllerFlags) error {
-	configMap, err := parseName("configmap", f.configMap)
+	configMap, err := settings.ParseName("configmap", f.ConfigMap)
 	if err != nil {
 		return err
 	}
@@ -156,31 +157,21 @@ func (judge) Failed(string) {}
 
 // watchOptions are what flags say about watching, and the Service of --publish-service.
 func (f *controllerFlags) watchOptions() (watch.Options, cluster.Name, error) {
-	published, err := parseName("publish-service", f.publishService)
+	published, err := settings.ParseName("publish-service", f.publishService)
 	if err != nil {
 		return watch.Options{}, published, err
 	}
-	translation, err := f.selectionFlags.options(false)
+	translation, err := f.Selection.Options(false)
 	if err != nil {
 		return watch.Options{}, published, err
 	}
-	o := watch.Options{Selection: translation.Selection, AnnotationsPrefix: f.prefix, ConfigMap: translation.ConfigMap}
-	for _, name := range []cluster.Name{translation.DefaultBackend, published} {
-		if name != (cluster.Name{}) {
-			o.Services = append(o.Services, name)
-		}
-	}
-	services, err := f.streams(nil)
+	services, err := f.Streams(nil)
 	if err != nil {
 		return watch.Options{}, published, err
 	}
-	for _, name := range []cluster.Name{services.TCP, services.UDP} {
-		if name != (cluster.Name{}) {
-			o.StreamConfigMaps = append(o.StreamConfigMaps, name)
-		}
-	}
-	if translation.DefaultSecret != (cluster.Name{}) {
-		o.Secrets = []cluster.Name{translation.DefaultSecret}
+	o := settings.WatchOptions(translation, services)
+	if published != (cluster.Name{}) {
+		o.Services = append(o.Services, published)
 	}
 	return o, published, nil
 }

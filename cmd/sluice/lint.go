@@ -13,18 +13,19 @@ import (
 	"github.com/sluice-ingress/sluice/controller"
 	"github.com/sluice-ingress/sluice/controller/cluster"
 	"github.com/sluice-ingress/sluice/controller/lint"
+	"github.com/sluice-ingress/sluice/controller/settings"
 )
 
 // planOptions are those for plans of which nobody reads the files.
-func planOptions(selection selectionFlags) (controller.Options, error) {
-	var process processFlags
-	process.register(pflag.NewFlagSet("defaults", pflag.ContinueOnError))
+func planOptions(selection settings.Selection) (controller.Options, error) {
+	var process settings.Process
+	process.Register(pflag.NewFlagSet("defaults", pflag.ContinueOnError))
 	return renderOptions(selection, process, "")
 }
 
 func lintCommand() *cobra.Command {
 	var (
-		selection selectionFlags
+		selection settings.Selection
 		paths     []string
 		format    string
 		complete  bool
@@ -76,6 +77,6 @@ warnings), and 2 if nothing could be read.`,
 	cmd.Flags().StringVar(&format, "format", "text", "text, json, github (commands of a GitHub workflow) or sarif (SARIF 2.1.0)")
 	cmd.Flags().BoolVar(&complete, "complete", false, "the manifests are all there is: what they lack is missing, not somewhere in the cluster")
 	cmd.Flags().BoolVar(&strict, "strict", false, "end with status 1 for warnings too")
-	selection.register(cmd.Flags())
+	selection.Register(cmd.Flags())
 	return cmd
 }

@@ -34,7 +34,7 @@ func rootCommand() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(controllerCommand(), dataplaneCommand(), renderCommand(), lintCommand(), explainCommand(), migrateCommand(), versionCommand(), waitShutdownCommand())
+	root.AddCommand(controllerCommand(), dataplaneCommand(), debugCommand(), renderCommand(), lintCommand(), explainCommand(), migrateCommand(), versionCommand(), waitShutdownCommand())
 	return root
 }
 

@@ -13,11 +13,12 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/sluice-ingress/sluice/controller/migrate"
+	"github.com/sluice-ingress/sluice/controller/settings"
 )
 
 func migrateCommand() *cobra.Command {
 	var (
-		selection selectionFlags
+		selection settings.Selection
 		paths     []string
 		values    []string
 		format    string
@@ -72,7 +73,7 @@ read.`,
 	cmd.Flags().StringArrayVar(&values, "values", nil, "file with values of ingress-nginx's chart; may be repeated")
 	cmd.MarkFlagsOneRequired("filename", "values")
 	cmd.Flags().StringVar(&format, "format", "text", "text, json or html")
-	selection.register(cmd.Flags())
+	selection.Register(cmd.Flags())
 	return cmd
 }
 
@@ -113,7 +114,7 @@ func followFlags(flags *pflag.FlagSet, controllers []migrate.Controller) error {
 }
 
 // migration makes the report on what was read and on ConfigMaps besides.
-func (in input) migration(selection selectionFlags, configMaps []*corev1.ConfigMap, controllers []migrate.Controller) (migrate.Report, error) {
+func (in input) migration(selection settings.Selection, configMaps []*corev1.ConfigMap, controllers []migrate.Controller) (migrate.Report, error) {
 	options, err := planOptions(selection)
 	if err != nil {
 		return migrate.Report{}, err

@@ -13,14 +13,15 @@ import (
 	"github.com/sluice-ingress/sluice/controller"
 	"github.com/sluice-ingress/sluice/controller/customtemplates"
 	"github.com/sluice-ingress/sluice/controller/selfsigned"
+	"github.com/sluice-ingress/sluice/controller/settings"
 	"github.com/sluice-ingress/sluice/controller/translate"
 	"github.com/sluice-ingress/sluice/nginx"
 )
 
 func renderCommand() *cobra.Command {
 	var (
-		selection  selectionFlags
-		process    processFlags
+		selection  settings.Selection
+		process    settings.Process
 		paths      []string
 		outDir     string
 		host       string
@@ -59,17 +60,17 @@ and 2 if nothing could be rendered.`,
 	cmd.Flags().StringVarP(&outDir, "output", "o", "", "write all files of the configuration to this directory")
 	cmd.Flags().StringVar(&host, "host", "", "print only this host's server block")
 	cmd.Flags().StringVar(&customTmpl, "template-dir", "", "directory with templates that replace those built in")
-	selection.register(cmd.Flags())
-	process.register(cmd.Flags())
+	selection.Register(cmd.Flags())
+	process.Register(cmd.Flags())
 	return cmd
 }
 
-func renderOptions(selection selectionFlags, process processFlags, templateDir string) (controller.Options, error) {
-	translation, err := selection.options(true)
+func renderOptions(selection settings.Selection, process settings.Process, templateDir string) (controller.Options, error) {
+	translation, err := selection.Options(true)
 	if err != nil {
 		return controller.Options{}, err
 	}
-	services, err := selection.streams(process.ports())
+	services, err := selection.Streams(process.Ports())
 	if err != nil {
 		return controller.Options{}, err
 	}
@@ -77,7 +78,7 @@ func renderOptions(selection selectionFlags, process processFlags, templateDir s
 	if err != nil {
 		return controller.Options{}, err
 	}
-	return controller.Options{Translate: translation, Streams: services, Render: process.options(), Templates: set, Routing: controller.Routing(process.routing)}, nil
+	return controller.Options{Translate: translation, Streams: services, Render: process.Options(), Templates: set, Routing: process.Routing()}, nil
 }
 
 func printProblems(w io.Writer, problems translate.Problems) {

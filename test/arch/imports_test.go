@@ -2,7 +2,9 @@ package arch_test
 
 import (
 	"go/ast"
+	"os/exec"
 	"path"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -24,6 +26,7 @@ var layers = []layer{
 	{"nginx/gate", nil, "a lock guards whatever it is held for"},
 	{"nginx/listen", []string{"nginx"}, "whether a port is free does not depend on what for"},
 	{"nginx/supervisor", []string{"nginx", "nginx/dynamic", "nginx/gate", "nginx/listen", "nginx/traffic", "persistent"}, "who runs NGINX does not know why the configuration changed"},
+	{"nginx/inspect", nil, "who looks at an NGINX needs none of what runs it"},
 	{"nginx/dataplane", []string{"nginx", "nginx/dynamic", "nginx/gate", "nginx/supervisor", "nginx/traffic"}, "what crosses the socket is what a supervisor is asked for"},
 	{"annotations/snippet", []string{"nginx"}, "what users write in NGINX's language means the same whoever asks"},
 	{"annotations", []string{"annotations/snippet", "nginx", "nginx/dynamic"}, "features do not know where objects come from; they ask their own Lookup"},
@@ -40,8 +43,11 @@ var layers = []layer{
 	{"controller/positions", []string{"controller/cluster"}, "where a field stands is a matter of text"},
 	{"controller/lint", slices.Concat([]string{"controller", "controller/positions"}, pure), "advice is made of a plan and its manifests"},
 	{"controller/migrate", slices.Concat([]string{"annotations/snippet", "controller", "controller/positions"}, pure), "a report is made of a plan and of lists that tests write"},
+	{"controller/diagnosis", slices.Concat([]string{"controller", "docs"}, pure), "what is wrong follows from what was seen, whoever looked"},
+	{"controller/settings", slices.Concat([]string{"controller", "controller/streams", "controller/watch", "nginx/request"}, pure), "what flags mean does not depend on who reads them"},
 	{"controller/*", slices.Concat([]string{"controller", "nginx/dynamic"}, pure), "edges know the middle, but not each other nor the process"},
-	{"cmd/*", []string{"controller", "controller/*", "annotations", "templates", "nginx", "nginx/*"}, "commands wire everything, except what only tests need"},
+	{"docs", nil, "what is written about the code needs none of it"},
+	{"cmd/*", []string{"controller", "controller/*", "docs", "annotations", "templates", "nginx", "nginx/*"}, "commands wire everything, except what only tests need"},
 	{"rootfs/*", nil, "what is done to the image's files needs nothing of what runs there"},
 	{"examples/*", nil, "examples stand for programs of others"},
 	{"bench", []string{"bench/*"}, "says what is measured; its packages do it"},
@@ -75,6 +81,21 @@ func TestImportsPointDown(t *testing.T) {
 			if !slices.ContainsFunc(layers[at].may, func(may string) bool { return matches(may, imported) }) {
 				t.Errorf("%s imports %s: %s", f.path, imported, layers[at].why)
 			}
+		}
+	}
+}
+
+// TestTheImageHasNothingOfKubectl: what reads kubeconfigs and runs commands elsewhere has no place beside NGINX.
+func TestTheImageHasNothingOfKubectl(t *testing.T) {
+	list := exec.Command("go", "list", "-deps", "./cmd/sluice")
+	list.Dir = filepath.Join("..", "..")
+	out, err := list.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"k8s.io/cli-runtime", "k8s.io/client-go/tools/remotecommand"} {
+		if strings.Contains(string(out), "\n"+name) {
+			t.Errorf("sluice is linked with %s", name)
 		}
 	}
 }
@@ -129,7 +150,7 @@ var pureRules = map[string]struct {
 	why    string
 }{
 	"persistent": {}, "nginx": {}, "nginx/dynamic": {}, "annotations": {}, "annotations/snippet": {}, "templates": {}, "controller/translate": {}, "controller/cluster": {}, "controller/streams": {}, "controller/explain": {},
-	"controller/admission": {}, "controller/positions": {}, "controller/lint": {}, "controller/migrate": {},
+	"controller/admission": {}, "controller/positions": {}, "controller/lint": {}, "controller/migrate": {}, "controller/diagnosis": {}, "docs": {},
 	"controller": {[]string{"log", "sync", "time"}, "it is the loop as well: it waits, counts and says what happened"},
 }
 

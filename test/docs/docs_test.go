@@ -105,18 +105,17 @@ func prose(t *testing.T, p page) page {
 	return out
 }
 
-// sluice is the program, built once.
+// sluice is the program, built once. The kubectl plugin is beside it.
 var sluice = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "sluice-docs-")
 	if err != nil {
 		return "", err
 	}
-	path := filepath.Join(dir, "sluice")
-	out, err := exec.Command("go", "build", "-o", path, top+"/cmd/sluice").CombinedOutput()
+	out, err := exec.Command("go", "build", "-o", dir+"/", top+"/cmd/sluice", top+"/cmd/kubectl-ingress").CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("build sluice: %w\n%s", err, out)
 	}
-	return path, nil
+	return filepath.Join(dir, "sluice"), nil
 })
 
 func TestMain(m *testing.M) {
@@ -281,8 +280,9 @@ func TestFlagsExist(t *testing.T) {
 		t.Fatal(err)
 	}
 	known := read(t, "rootfs/enter").text()
-	for _, command := range []string{"controller", "explain", "render", "lint", "migrate"} {
-		help, err := exec.Command(program, command, "--help").Output()
+	plugin := filepath.Join(filepath.Dir(program), "kubectl-ingress")
+	for _, command := range [][]string{{program, "controller"}, {program, "explain"}, {program, "render"}, {program, "lint"}, {program, "migrate"}, {plugin, "conf"}, {plugin, "lint"}, {plugin, "routes"}} {
+		help, err := exec.Command(command[0], command[1], "--help").Output()
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -40,6 +40,7 @@ func (c *Cluster) apiServer() component {
 		"--client-ca-file=" + c.path("pki", "ca.crt"),
 		"--authorization-mode=Node,RBAC",
 		"--enable-admission-plugins=NodeRestriction",
+		"--kubelet-preferred-address-types=InternalIP", // no name server knows the nodes
 		"--allow-privileged=true",
 		"--service-cluster-ip-range=" + serviceRange,
 		"--service-account-issuer=https://kubernetes.default.svc.cluster.local",

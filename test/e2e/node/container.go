@@ -22,6 +22,8 @@ type container struct {
 	isInit bool
 	status corev1.ContainerStatus // guarded by the pod's mutex
 	over   bool                   // will not be started again; also guarded
+
+	process *process // that runs, or ran last; also guarded
 }
 
 func newContainer(p *pod, spec *corev1.Container, isInit bool) *container {
@@ -111,6 +113,7 @@ func (c *container) runOnce() (code int, err error) {
 			c.status.LastTerminationState = c.status.State
 		}
 		c.status.State = corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: started}}
+		c.process = p
 	})
 	sick := p.watchHealth()
 	select {

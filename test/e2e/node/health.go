@@ -108,7 +108,7 @@ func (p *process) act(ctx context.Context, get *corev1.HTTPGetAction, dial *core
 		}
 		return connection.Close()
 	case run != nil:
-		return p.join(ctx, run.Command)
+		return p.join(ctx, run.Command, stdio{})
 	default:
 		return errors.New("the node agent does not know this kind of probe")
 	}

@@ -60,6 +60,9 @@ func (a *Agent) Run(ctx context.Context) error {
 	if err := errors.Join(os.MkdirAll(a.Dir, 0o700), os.MkdirAll(a.Logs, 0o755)); err != nil { // there are tokens in the first
 		return err
 	}
+	if err := a.serveStreams(ctx); err != nil {
+		return fmt.Errorf("serve logs and commands: %w", err)
+	}
 	node, err := a.register(ctx)
 	if err != nil {
 		return fmt.Errorf("register the node: %w", err)
@@ -157,7 +160,8 @@ func (a *Agent) node(version string) *corev1.Node {
 				condition(corev1.NodeDiskPressure, corev1.ConditionFalse, "KubeletHasNoDiskPressure"),
 				condition(corev1.NodePIDPressure, corev1.ConditionFalse, "KubeletHasSufficientPID"),
 			},
-			NodeInfo: corev1.NodeSystemInfo{KubeletVersion: version, OperatingSystem: "linux", Architecture: runtime.GOARCH},
+			DaemonEndpoints: corev1.NodeDaemonEndpoints{KubeletEndpoint: corev1.DaemonEndpoint{Port: kubeletPort}},
+			NodeInfo:        corev1.NodeSystemInfo{KubeletVersion: version, OperatingSystem: "linux", Architecture: runtime.GOARCH},
 		},
 	}
 }

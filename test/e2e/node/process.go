@@ -124,8 +124,14 @@ func (p *process) writeSpec(spec box.Spec) (*os.File, error) {
 	return file, err
 }
 
+// stdio are the standard files of a command; nil for none.
+type stdio struct {
+	in       io.Reader
+	out, err io.Writer
+}
+
 // join runs a command where the process is, as its user, with its environment and rights.
-func (p *process) join(ctx context.Context, command []string) error {
+func (p *process) join(ctx context.Context, command []string, files stdio) error {
 	spec := p.spec
 	spec.Joins, spec.Command = true, command
 	program, err := os.Open(p.container.pod.agent.Container)
@@ -139,6 +145,7 @@ func (p *process) join(ctx context.Context, command []string) error {
 	}
 	cmd := exec.CommandContext(ctx, "nsenter", there...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = files.in, files.out, files.err
 	cmd.WaitDelay = time.Second
 	failure, err := p.startWith(cmd, spec, nil, program)
 	if err != nil {

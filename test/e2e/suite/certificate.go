@@ -18,6 +18,12 @@ import (
 // TLSSecret is a Secret with a new certificate for the hosts, signed by itself, and that certificate. It is not written.
 func TLSSecret(t testing.TB, name string, hosts ...string) (*corev1.Secret, *x509.Certificate) {
 	t.Helper()
+	return TLSSecretUntil(t, time.Now().Add(24*time.Hour), name, hosts...)
+}
+
+// TLSSecretUntil is one that expires at that time, which may be over.
+func TLSSecretUntil(t testing.TB, end time.Time, name string, hosts ...string) (*corev1.Secret, *x509.Certificate) {
+	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
@@ -28,7 +34,7 @@ func TLSSecret(t testing.TB, name string, hosts ...string) (*corev1.Secret, *x50
 	}
 	template := &x509.Certificate{
 		SerialNumber: serial, Subject: pkix.Name{CommonName: hosts[0]}, DNSNames: hosts,
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
+		NotBefore: end.Add(-25 * time.Hour), NotAfter: end,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {

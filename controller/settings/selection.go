@@ -1,4 +1,4 @@
-package main
+package settings
 
 import (
 	"errors"
@@ -11,16 +11,17 @@ import (
 	"github.com/sluice-ingress/sluice/controller/cluster"
 	"github.com/sluice-ingress/sluice/controller/streams"
 	"github.com/sluice-ingress/sluice/controller/translate"
+	"github.com/sluice-ingress/sluice/controller/watch"
 )
 
-// selectionFlags are the flags that say which objects are ours and how they are read; all commands have
+// Selection are the flags that say which objects are ours and how they are read; all commands have
 // them, with ingress-nginx's names and defaults.
-type selectionFlags struct {
+type Selection struct {
 	selection      cluster.Selection
 	namespaces     string
 	prefix         string
 	noExternalName bool
-	configMap      string
+	ConfigMap      string
 	defaultBackend string
 	defaultSecret  string
 	passthrough    bool
@@ -28,7 +29,8 @@ type selectionFlags struct {
 	udpServices    string
 }
 
-func (f *selectionFlags) register(flags *pflag.FlagSet) {
+// Register adds the flags, with their defaults, to a set.
+func (f *Selection) Register(flags *pflag.FlagSet) {
 	flags.StringVar(&f.selection.ControllerClass, "controller-class", cluster.DefaultControllerClass, "spec.controller of the IngressClasses served")
 	flags.StringVar(&f.selection.IngressClass, "ingress-class", cluster.DefaultIngressClass, "value of the annotation kubernetes.io/ingress.class that is served")
 	flags.BoolVar(&f.selection.ByName, "ingress-class-by-name", false, "also serve the IngressClass whose name is --ingress-class")
@@ -38,7 +40,7 @@ func (f *selectionFlags) register(flags *pflag.FlagSet) {
 	flags.BoolVar(&f.selection.DisableCatchAll, "disable-catch-all", false, "do not serve Ingresses that have spec.defaultBackend, nor their rules")
 	flags.BoolVar(&f.noExternalName, "disable-svc-external-name", false, "treat Services of type ExternalName as such without endpoints")
 	flags.StringVar(&f.prefix, "annotations-prefix", "nginx.ingress.kubernetes.io", "prefix of the annotations that are read")
-	flags.StringVar(&f.configMap, "configmap", "", "ConfigMap with the settings for all hosts, as namespace/name")
+	flags.StringVar(&f.ConfigMap, "configmap", "", "ConfigMap with the settings for all hosts, as namespace/name")
 	flags.StringVar(&f.defaultBackend, "default-backend-service", "", "Service for requests that no rule takes, as namespace/name; its first port is used")
 	flags.StringVar(&f.defaultSecret, "default-ssl-certificate", "", "TLS Secret of the certificate for hosts without one, as namespace/name")
 	flags.BoolVar(&f.passthrough, "enable-ssl-passthrough", false, "let Ingresses have the TLS of their hosts end at their pods, by the annotation ssl-passthrough")
@@ -46,18 +48,21 @@ func (f *selectionFlags) register(flags *pflag.FlagSet) {
 	flags.StringVar(&f.udpServices, "udp-services-configmap", "", "the same for UDP services")
 }
 
-// streams makes the options for TCP and UDP services. The ports are those that we listen on.
-func (f *selectionFlags) streams(reserved map[int]string) (streams.Options, error) {
+// ControllerClass is spec.controller of the IngressClasses served.
+func (f *Selection) ControllerClass() string { return f.selection.ControllerClass }
+
+// Streams makes the options for TCP and UDP services. The ports are those that we listen on.
+func (f *Selection) Streams(reserved map[int]string) (streams.Options, error) {
 	o := streams.Options{Reserved: reserved}
 	var err, other error
-	o.TCP, err = parseName("tcp-services-configmap", f.tcpServices)
-	o.UDP, other = parseName("udp-services-configmap", f.udpServices)
+	o.TCP, err = ParseName("tcp-services-configmap", f.tcpServices)
+	o.UDP, other = ParseName("udp-services-configmap", f.udpServices)
 	return o, errors.Join(err, other)
 }
 
-// options makes the options for translating. Manifests have no API server that completed them, and whoever wrote them
+// Options makes the options for translating. Manifests have no API server that completed them, and whoever wrote them
 // wants to know which of them are not for us.
-func (f *selectionFlags) options(manifests bool) (translate.Options, error) {
+func (f *Selection) Options(manifests bool) (translate.Options, error) {
 	o := translate.Options{Selection: f.selection, AnnotationsPrefix: f.prefix, ReportUnclaimed: manifests, Memory: translate.NewMemory()}
 	o.DisableExternalName, o.Passthrough = f.noExternalName, f.passthrough
 	o.Selection.ClassesOptional = manifests
@@ -74,11 +79,11 @@ func (f *selectionFlags) options(manifests bool) (translate.Options, error) {
 		flag, value string
 		target      *cluster.Name
 	}{
-		{"configmap", f.configMap, &o.ConfigMap},
+		{"configmap", f.ConfigMap, &o.ConfigMap},
 		{"default-backend-service", f.defaultBackend, &o.DefaultBackend},
 		{"default-ssl-certificate", f.defaultSecret, &o.DefaultSecret},
 	} {
-		name, err := parseName(f.flag, f.value)
+		name, err := ParseName(f.flag, f.value)
 		if err != nil {
 			return o, err
 		}
@@ -87,8 +92,25 @@ func (f *selectionFlags) options(manifests bool) (translate.Options, error) {
 	return o, nil
 }
 
-// parseName reads a flag's namespace/name; empty text is no name.
-func parseName(flag, s string) (cluster.Name, error) {
+// WatchOptions are what a source has to follow for plans under these options.
+func WatchOptions(o translate.Options, services streams.Options) watch.Options {
+	watched := watch.Options{Selection: o.Selection, AnnotationsPrefix: o.Prefix(), ConfigMap: o.ConfigMap}
+	if o.DefaultBackend != (cluster.Name{}) {
+		watched.Services = append(watched.Services, o.DefaultBackend)
+	}
+	if o.DefaultSecret != (cluster.Name{}) {
+		watched.Secrets = []cluster.Name{o.DefaultSecret}
+	}
+	for _, name := range []cluster.Name{services.TCP, services.UDP} {
+		if name != (cluster.Name{}) {
+			watched.StreamConfigMaps = append(watched.StreamConfigMaps, name)
+		}
+	}
+	return watched
+}
+
+// ParseName reads a flag's namespace/name; empty text is no name.
+func ParseName(flag, s string) (cluster.Name, error) {
 	if s == "" {
 		return cluster.Name{}, nil
 	}

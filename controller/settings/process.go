@@ -1,4 +1,4 @@
-package main
+package settings
 
 import (
 	"fmt"
@@ -14,19 +14,19 @@ import (
 	"github.com/sluice-ingress/sluice/templates"
 )
 
-// processFlags are the flags about the NGINX process and its surroundings.
-type processFlags struct {
+// Process are the flags about the NGINX process and its surroundings.
+type Process struct {
 	httpPort   int
 	httpsPort  int
 	streamPort int
-	stateDir   string
+	StateDir   string
 	luaDir     string
 	modules    string
 	accessLog  string
 	errorLog   string
-	workers    int
+	Workers    int
 	noIPv6     bool
-	shutdown   time.Duration
+	Shutdown   time.Duration
 	routing    routingFlag
 }
 
@@ -48,36 +48,44 @@ func (f *routingFlag) Set(text string) error {
 	return nil
 }
 
-func (f *processFlags) register(flags *pflag.FlagSet) {
+// Routing is how requests find their way.
+func (f *Process) Routing() controller.Routing { return controller.Routing(f.routing) }
+
+// Register adds the flags, with their defaults, to a set.
+func (f *Process) Register(flags *pflag.FlagSet) {
 	flags.IntVar(&f.httpPort, "http-port", 80, "port for HTTP")
 	flags.IntVar(&f.httpsPort, "https-port", 443, "port for HTTPS")
 	flags.IntVar(&f.streamPort, "stream-port", 10247, "port on loopback where NGINX finds the endpoints of TCP and UDP services")
-	registerStateDir(flags, &f.stateDir)
+	AddStateDir(flags, &f.StateDir)
 	flags.StringVar(&f.luaDir, "lua-dir", "/etc/nginx/lua", "directory of the Lua files")
 	flags.StringVar(&f.modules, "modules-dir", "/usr/lib/nginx/modules", "directory of NGINX's dynamic modules")
 	flags.StringVar(&f.accessLog, "access-log", "/var/log/nginx/access.log", "file of the access log")
 	flags.StringVar(&f.errorLog, "error-log", "/var/log/nginx/error.log", "file of NGINX's error log")
-	flags.IntVar(&f.workers, "workers", 0, "NGINX's worker processes; 0 is one per CPU of the container's quota")
+	flags.IntVar(&f.Workers, "workers", 0, "NGINX's worker processes; 0 is one per CPU of the container's quota")
 	flags.Var(&f.routing, "routing", "how requests find their way: compiled is a server block for each host; with dynamic, hosts and paths are data, and new ones need no reload")
 	flags.BoolVar(&f.noIPv6, "disable-ipv6", false, "do not listen on IPv6")
-	registerShutdown(flags, &f.shutdown)
+	AddShutdown(flags, &f.Shutdown)
 }
 
 // These are flags of the data plane, too, where it has a process of its own; both are given the same values.
 
-func registerStateDir(flags *pflag.FlagSet, dir *string) {
+// AddStateDir registers the directory of the configuration, sockets and temporary files.
+func AddStateDir(flags *pflag.FlagSet, dir *string) {
 	flags.StringVar(dir, "state-dir", "/run/sluice", "directory for the configuration, sockets and temporary files")
 }
 
-func registerShutdown(flags *pflag.FlagSet, timeout *time.Duration) {
+// AddShutdown registers how long old workers may finish requests.
+func AddShutdown(flags *pflag.FlagSet, timeout *time.Duration) {
 	flags.DurationVar(timeout, "worker-shutdown-timeout", 240*time.Second, "how long old workers may finish requests")
 }
 
-func registerBinary(flags *pflag.FlagSet, binary *string) {
+// AddBinary registers the path of NGINX.
+func AddBinary(flags *pflag.FlagSet, binary *string) {
 	flags.StringVar(binary, "nginx-binary", nginxBinary(), "NGINX; the default is the environment's NGINX_BINARY, if that is set")
 }
 
-func registerOldWorkers(flags *pflag.FlagSet, generations *int) {
+// AddOldWorkers registers how many generations of old workers may finish requests at the same time.
+func AddOldWorkers(flags *pflag.FlagSet, generations *int) {
 	flags.IntVar(generations, "max-old-worker-generations", 4, "generations of old workers that may finish requests at the same time")
 }
 
@@ -93,15 +101,16 @@ var modules = []string{"ndk_http_module.so", "ngx_http_lua_module.so", "ngx_http
 
 var streamModules = []string{"ngx_stream_module.so", "ngx_stream_js_module.so"}
 
-// ports are those that NGINX listens on, and for what.
-func (f *processFlags) ports() map[int]string {
+// Ports are those that NGINX listens on, and for what.
+func (f *Process) Ports() map[int]string {
 	return map[int]string{f.httpPort: "HTTP", f.httpsPort: "HTTPS", f.streamPort: "--stream-port"}
 }
 
-func (f *processFlags) options() templates.Options {
+// Options are how a configuration is rendered under these flags.
+func (f *Process) Options() templates.Options {
 	o := templates.Options{
-		StateDir: f.stateDir, LuaDir: f.luaDir, Workers: f.workers, ModulesDir: f.modules, OpenFiles: 65536,
-		ShutdownTimeout: f.shutdown, AccessLog: f.accessLog, ErrorLog: f.errorLog,
+		StateDir: f.StateDir, LuaDir: f.luaDir, Workers: f.Workers, ModulesDir: f.modules, OpenFiles: 65536,
+		ShutdownTimeout: f.Shutdown, AccessLog: f.accessLog, ErrorLog: f.errorLog,
 		HTTPPort: f.httpPort, HTTPSPort: f.httpsPort, StreamPort: f.streamPort, IPv6: !f.noIPv6,
 	}
 	for _, m := range modules {
