@@ -27,6 +27,7 @@ var features = []Feature{
 	limitAnswers,
 	basicAuth,
 	externalAuth,
+	firewalling,
 	mirroring,
 	backendTLS,
 	bodySize,

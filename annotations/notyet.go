@@ -26,15 +26,10 @@ func isOn(text string) bool {
 // notYet are the annotations of ingress-nginx that have no feature here yet. A feature that comes takes its
 // names out of here.
 var notYet = collect([]group{
-	{foreign{Deny, isOff}, []string{"enable-modsecurity"}},
-	{foreign{outcome: Refuse}, []string{
-		"modsecurity-snippet", "stream-snippet",
-	}},
-	{foreign{UseDefault, isOff}, []string{
-		"enable-opentelemetry", "enable-owasp-core-rules",
-	}},
+	{foreign{outcome: Refuse}, []string{"stream-snippet"}},
+	{foreign{UseDefault, isOff}, []string{"enable-opentelemetry"}},
 	{foreign{outcome: UseDefault}, []string{
-		"modsecurity-transaction-id", "opentelemetry-operation-name", "opentelemetry-trust-incoming-span",
+		"opentelemetry-operation-name", "opentelemetry-trust-incoming-span",
 	}},
 })
 
@@ -56,10 +51,9 @@ func collect(groups []group) map[string]foreign {
 
 // configKeysNotYet are the keys of ingress-nginx's ConfigMap that have no feature here yet.
 var configKeysNotYet = collect([]group{
-	{foreign{Deny, isOff}, []string{"enable-modsecurity"}},
 	{foreign{outcome: UseDefault}, []string{
-		"enable-ocsp", "enable-opentelemetry", "enable-owasp-modsecurity-crs", "forwarded-for-proxy-protocol-header",
-		"modsecurity-snippet", "opentelemetry-config", "opentelemetry-operation-name", "opentelemetry-trust-incoming-span",
+		"enable-ocsp", "enable-opentelemetry", "forwarded-for-proxy-protocol-header",
+		"opentelemetry-config", "opentelemetry-operation-name", "opentelemetry-trust-incoming-span",
 		"otel-max-export-batch-size", "otel-max-queuesize", "otel-sampler", "otel-sampler-parent-based", "otel-sampler-ratio",
 		"otel-schedule-delay-millis", "otel-service-name", "otlp-collector-host", "otlp-collector-port",
 	}},

@@ -17,6 +17,8 @@ type Values struct {
 	Lookup Lookup
 	// Namespace is the Ingress's own; references without a namespace mean it.
 	Namespace string
+	// NoFirewall tells that NGINX's module for ModSecurity is not installed.
+	NoFirewall bool
 	// badGuards are what the ConfigMap says of guards without being understood. They deny everything but
 	// the Ingresses that give the guard themselves.
 	badGuards []badGuard
@@ -92,7 +94,7 @@ const maxValue = 256 << 10
 // Defaults.
 func ForIngress(prefix, namespace string, annotations map[string]string, defaults Values) Verdict {
 	v := Verdict{Values: Values{
-		own: map[string]any{}, global: defaults.global, badGuards: defaults.badGuards, Lookup: defaults.Lookup, Namespace: namespace,
+		own: map[string]any{}, global: defaults.global, badGuards: defaults.badGuards, NoFirewall: defaults.NoFirewall, Lookup: defaults.Lookup, Namespace: namespace,
 	}}
 	for _, key := range sortedKeys(annotations) {
 		name, ours := strings.CutPrefix(key, prefix+"/")
@@ -228,9 +230,6 @@ func (v *Values) unknownKey(key, text string) []Finding {
 		switch {
 		case foreign.asksNothing(text):
 			return nil
-		case foreign.outcome == Deny:
-			v.badGuards = append(v.badGuards, badGuard{"", key})
-			return []Finding{{Key: key, Reason: Unsupported, Outcome: Deny, Message: "this key keeps requests out and is not supported yet; all paths answer 503"}}
 		}
 		return []Finding{{Key: key, Reason: Unsupported, Message: "this key is not supported yet and has no effect"}}
 	}

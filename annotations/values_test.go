@@ -77,7 +77,7 @@ func TestVerdictIsTheWorstOutcome(t *testing.T) {
 		want        Outcome
 	}{
 		{nil, UseDefault},
-		{[]string{"proxy-body-size=x", "nonsense=x", "modsecurity-transaction-id=x"}, UseDefault},
+		{[]string{"proxy-body-size=x", "nonsense=x", "modsecurity-transaction-id=$nope"}, UseDefault},
 		{[]string{"denylist-source-range=x", "proxy-body-size=x"}, Deny},
 		{[]string{"denylist-source-range= "}, Deny},
 		{[]string{"denylist-source-range=x", "server-alias=~"}, Refuse},
@@ -88,7 +88,6 @@ func TestVerdictIsTheWorstOutcome(t *testing.T) {
 		{[]string{"limit-rps=5", "limit-burst-multiplier=x"}, Deny},
 		{[]string{"limit-rps=0"}, UseDefault},
 		{[]string{"enable-modsecurity=false"}, UseDefault},
-		{[]string{"enable-modsecurity=true"}, Deny},
 		{[]string{"enable-modsecurity=maybe"}, Deny},
 		{[]string{"canary=maybe", "canary-weight=x"}, UseDefault},
 		{[]string{"configuration-snippet=return 200;"}, Refuse},
@@ -145,8 +144,8 @@ func TestMessagesSayWhatIsUsedInstead(t *testing.T) {
 		"whitelist-sorce-range=10.0.0.1":    `no annotation has this name, so it has no effect; did you mean whitelist-source-range?`,
 		"quite-something-else=1":            `no annotation has this name, so it has no effect`,
 		"hsts=true":                         `this is a key of the controller's ConfigMap and has no effect as an annotation`,
-		"modsecurity-transaction-id=x":      `this annotation is not supported yet and has no effect`,
-		"enable-modsecurity=true":           `this annotation is not supported yet`,
+		"proxy-cookie-path=x":               `this annotation is not supported yet and has no effect`,
+		"stream-snippet=x":                  `its risk is Critical, and the controller's ConfigMap allows High (annotations-risk-level)`,
 	} {
 		v := read(config, annotation)
 		if len(v.Findings) != 1 || v.Findings[0].Message != want {

@@ -32,6 +32,8 @@ const (
 	variable
 	// lines is inert text that may have line ends; they are written as \n.
 	lines
+	// verbatimLines is verbatim text that may have line ends.
+	verbatimLines
 )
 
 // literalDollar is the variable that every configuration defines to hold "$" (templates/http.tmpl).
@@ -43,6 +45,9 @@ func Text(s string) Arg { return Arg{[]part{{s, inert}}} }
 // Verbatim is text for an argument in which NGINX expands no variables, such as a location path, a
 // server name, a regular expression or a file name of an include.
 func Verbatim(s string) Arg { return Arg{[]part{{s, verbatim}}} }
+
+// VerbatimLines is Verbatim for text that may have line ends.
+func VerbatimLines(s string) Arg { return Arg{[]part{{s, verbatimLines}}} }
 
 // Var is the value of an NGINX variable at request time; name is without the dollar.
 func Var(name string) Arg { return Arg{[]part{{name, variable}}} }
@@ -95,7 +100,7 @@ func (a Arg) Value() string {
 		switch p.kind {
 		case inert, lines:
 			b.WriteString(strings.ReplaceAll(p.text, "$", literalDollar))
-		case verbatim:
+		case verbatim, verbatimLines:
 			b.WriteString(p.text)
 		case variable:
 			b.WriteString("${" + p.text + "}")
@@ -158,7 +163,7 @@ func (a Arg) Uses(name string) bool {
 func (a Arg) check() error {
 	for _, p := range a.parts {
 		bad := "\x00\r\n"
-		if p.kind == lines {
+		if p.kind == lines || p.kind == verbatimLines {
 			bad = "\x00\r"
 		}
 		if i := strings.IndexAny(p.text, bad); i >= 0 {

@@ -139,6 +139,9 @@ func (r *renderer) modules() []string {
 	for _, name := range r.config.HTTP.Process.Modules {
 		files = append(files, path.Join(r.options.ModulesDir, name))
 	}
+	if r.config.HasFirewall() {
+		files = append(files, path.Join(r.options.ModulesDir, nginx.FirewallModule))
+	}
 	return files
 }
 

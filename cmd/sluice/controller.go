@@ -210,7 +210,7 @@ func daemonOptions(f controllerFlags, log *slog.Logger) (controller.Options, err
 	if err != nil {
 		return controller.Options{}, err
 	}
-	translation.Settings = surroundings(f.resolvConf)
+	translation.Settings, translation.NoFirewall = surroundings(f.resolvConf), f.LacksFirewall()
 	render := f.Process.Options()
 	render.HealthPath, render.Measures = f.healthPath, f.measures()
 	return controller.Options{

@@ -1,7 +1,9 @@
 package settings
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -11,6 +13,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/sluice-ingress/sluice/controller"
+	"github.com/sluice-ingress/sluice/nginx"
 	"github.com/sluice-ingress/sluice/templates"
 )
 
@@ -104,6 +107,12 @@ var streamModules = []string{"ngx_stream_module.so", "ngx_stream_js_module.so"}
 // Ports are those that NGINX listens on, and for what.
 func (f *Process) Ports() map[int]string {
 	return map[int]string{f.httpPort: "HTTP", f.httpsPort: "HTTPS", f.streamPort: "--stream-port"}
+}
+
+// LacksFirewall tells that the module for ModSecurity is not installed. A data plane in another container has the same image.
+func (f *Process) LacksFirewall() bool {
+	_, err := os.Stat(filepath.Join(f.modules, nginx.FirewallModule))
+	return errors.Is(err, fs.ErrNotExist)
 }
 
 // Options are how a configuration is rendered under these flags.

@@ -31,6 +31,9 @@ type Options struct {
 	// empty, nothing is preferred by it.
 	Zone, Node string
 
+	// NoFirewall tells that NGINX's module for ModSecurity is not installed. Paths that ask for it answer 503.
+	NoFirewall bool
+
 	SharedUpstreams bool // the configuration needs no upstream block of each backend
 
 	Settings dynamic.Settings

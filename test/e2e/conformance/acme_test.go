@@ -115,9 +115,9 @@ const unasked = "unasked"
 // expressions.
 func TestChallengesAreAnswered(t *testing.T) {
 	s := newSite(t, "web").at(suite.Install(t, unasked, valuesFor(unasked, "admissionWebhooks: {enabled: false}")))
-	s.guarded("denied", "nginx.ingress.kubernetes.io/enable-modsecurity: \"true\"")
+	s.guarded("denied", "nginx.ingress.kubernetes.io/enable-modsecurity: maybe")
 	s.guarded("listed", "nginx.ingress.kubernetes.io/whitelist-source-range: 192.0.2.1")
-	s.wantStatus(503, "http://denied.DOMAIN/") // Sluice has no ModSecurity yet, so it lets nobody in
+	s.wantStatus(503, "http://denied.DOMAIN/") // a guard that cannot be read lets nobody in
 	s.wantStatus(308, "http://listed.DOMAIN/")
 	s.wantStatus(403, "https://listed.DOMAIN/")
 
