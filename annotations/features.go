@@ -10,6 +10,7 @@ var features = []Feature{
 	references,
 	tlsSettings,
 	clientCertificates,
+	traces, // before all that answers
 	rewriting,
 	appRoot,
 	redirects,

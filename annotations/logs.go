@@ -142,7 +142,7 @@ func must[T any](value T, err error) T {
 // for all that begin so.
 var LogVariables = []string{
 	"connections_active", "connections_reading", "connections_waiting", "connections_writing", "limit_conn_status", "limit_req_status", "literal_dollar",
-	"nginx_version", "pass_server_port", "pid", "pipe", "proxy_alternative_upstream_name", "proxy_host", "proxy_protocol_addr", "proxy_protocol_port",
+	"nginx_version", "opentelemetry_context_traceparent", "opentelemetry_span_id", "opentelemetry_trace_id", "pass_server_port", "pid", "pipe", "proxy_alternative_upstream_name", "proxy_host", "proxy_protocol_addr", "proxy_protocol_port",
 	"realip_remote_addr", "realip_remote_port", "remote_user", "request_filename", "server_addr", "sluice_reason", "ssl_alpn_protocol", "ssl_ciphers",
 	"ssl_client_fingerprint", "ssl_client_i_dn", "ssl_client_s_dn", "ssl_client_serial", "ssl_client_v_end", "ssl_client_v_remain", "ssl_client_v_start",
 	"ssl_client_verify", "ssl_curve", "ssl_curves", "ssl_early_data", "tcpinfo_rcv_space", "tcpinfo_rttvar", "tcpinfo_snd_cwnd", "upstream_addr",

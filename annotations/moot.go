@@ -27,6 +27,7 @@ var mootKeys = func() map[string]moot {
 		"nginx-status-ipv4-whitelist":  {nil, noStatus},
 		"nginx-status-ipv6-whitelist":  {nil, noStatus},
 	}
+	m["opentelemetry-config"] = moot{nil, "the module that reads such a file is not used; spans are exported by Sluice itself"}
 	for _, key := range []string{
 		"collector-host", "collector-port", "endpoint", "service-name", "propagation-format", "sampler-type", "sampler-param", "sampler-host",
 		"sampler-port", "trace-context-header-name", "debug-header", "baggage-header", "tracer-baggage-header-prefix", "trace-baggage-header-prefix",

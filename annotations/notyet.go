@@ -27,10 +27,6 @@ func isOn(text string) bool {
 // names out of here.
 var notYet = collect([]group{
 	{foreign{outcome: Refuse}, []string{"stream-snippet"}},
-	{foreign{UseDefault, isOff}, []string{"enable-opentelemetry"}},
-	{foreign{outcome: UseDefault}, []string{
-		"opentelemetry-operation-name", "opentelemetry-trust-incoming-span",
-	}},
 })
 
 // group is a list of names that are treated alike.
@@ -52,9 +48,6 @@ func collect(groups []group) map[string]foreign {
 // configKeysNotYet are the keys of ingress-nginx's ConfigMap that have no feature here yet.
 var configKeysNotYet = collect([]group{
 	{foreign{outcome: UseDefault}, []string{
-		"enable-ocsp", "enable-opentelemetry", "forwarded-for-proxy-protocol-header",
-		"opentelemetry-config", "opentelemetry-operation-name", "opentelemetry-trust-incoming-span",
-		"otel-max-export-batch-size", "otel-max-queuesize", "otel-sampler", "otel-sampler-parent-based", "otel-sampler-ratio",
-		"otel-schedule-delay-millis", "otel-service-name", "otlp-collector-host", "otlp-collector-port",
+		"enable-ocsp", "forwarded-for-proxy-protocol-header",
 	}},
 })

@@ -144,7 +144,6 @@ func TestMessagesSayWhatIsUsedInstead(t *testing.T) {
 		"whitelist-sorce-range=10.0.0.1":    `no annotation has this name, so it has no effect; did you mean whitelist-source-range?`,
 		"quite-something-else=1":            `no annotation has this name, so it has no effect`,
 		"hsts=true":                         `this is a key of the controller's ConfigMap and has no effect as an annotation`,
-		"proxy-cookie-path=x":               `this annotation is not supported yet and has no effect`,
 		"stream-snippet=x":                  `its risk is Critical, and the controller's ConfigMap allows High (annotations-risk-level)`,
 	} {
 		v := read(config, annotation)

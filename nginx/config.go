@@ -70,6 +70,8 @@ type HTTP struct {
 	Process   Process
 	// NamesAreIPv4 leaves IPv6 out where endpoints and other services are names to resolve.
 	NamesAreIPv4 bool
+	// Tracing says where spans go; nil if there are none.
+	Tracing *Tracing
 }
 
 // Header is one header of a request to a backend. An empty value removes the client's.

@@ -321,13 +321,22 @@ func (r *renderer) main() (mainText, error) {
 	if err != nil {
 		return mainText{}, err
 	}
+	files := r.config.Files()
+	tracing := ""
+	if t := r.config.HTTP.Tracing; t != nil {
+		file, err := t.File()
+		if err != nil {
+			return mainText{}, fmt.Errorf("write %s: %w", nginx.TracingFile, err)
+		}
+		files, tracing = append(files, file), string(file.Content)
+	}
 	pair, sum := r.config.HTTP.DefaultCertificate, sha256.New()
-	for _, piece := range []string{text, errors, streams, string(r.memory.last.hash), pair.Chain, pair.Key.Reveal()} {
+	for _, piece := range []string{text, errors, streams, tracing, string(r.memory.last.hash), pair.Chain, pair.Key.Reveal()} {
 		fmt.Fprintf(sum, "%d\n%s", len(piece), piece)
 	}
 	view.Generation = hex.EncodeToString(sum.Sum(nil)[:16])
 	text, err = r.execute("nginx.tmpl", view)
-	return mainText{view.Generation, view.Shapes, []byte(text), r.layout(text), []byte(errors), r.config.Files()}, err
+	return mainText{view.Generation, view.Shapes, []byte(text), r.layout(text), []byte(errors), files}, err
 }
 
 const (

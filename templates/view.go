@@ -5,6 +5,7 @@ import (
 	"maps"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/sluice-ingress/sluice/nginx"
@@ -45,6 +46,7 @@ type mainView struct {
 	Directives      nginx.Directives
 	Needs           Fragment // of locations and shapes
 	Servers         Fragment
+	SpanQueue       string   // how many spans may wait; "" without tracing
 	Shapes          []string // names, sorted; none in compiled mode
 
 	Streams           *streamsView // nil for none
@@ -97,8 +99,16 @@ func (r *renderer) mainView() mainView {
 		Servers:         fragment(strings.Join(r.serverTexts, separator)),
 		RejectsNames:    http.RejectsUnknownNames && len(shapes) > 0,
 		Blocks:          blocks(r.config.Servers),
+		SpanQueue:       spanQueue(http.Tracing),
 		Shapes:          shapes,
 	}
+}
+
+func spanQueue(t *nginx.Tracing) string {
+	if t == nil {
+		return ""
+	}
+	return strconv.Itoa(t.Queue)
 }
 
 // needs is what locations and shapes need at the http level, each only once and in an order that depends on nothing else.

@@ -157,7 +157,7 @@ func newDaemon(f controllerFlags, log *slog.Logger) (*daemon, error) {
 			return o
 		},
 	}
-	d.parts = []part{custom.Run, d.engine.Run}
+	d.parts = append(d.parts, custom.Run, d.engine.Run)
 	return d, nil
 }
 

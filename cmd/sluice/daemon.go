@@ -16,6 +16,7 @@ import (
 	"github.com/sluice-ingress/sluice/controller/health"
 	"github.com/sluice-ingress/sluice/controller/metrics"
 	"github.com/sluice-ingress/sluice/nginx/dataplane"
+	"github.com/sluice-ingress/sluice/nginx/spans"
 	"github.com/sluice-ingress/sluice/nginx/supervisor"
 	"github.com/sluice-ingress/sluice/nginx/traffic"
 )
@@ -61,6 +62,7 @@ func (d *daemon) startEngine(f controllerFlags) (here func() dataplane.Surroundi
 	d.engine = supervisor.New(supervisor.Options{
 		Binary: f.binary, Dir: f.StateDir, Log: d.log, ShutdownGrace: f.Shutdown, MaxOldGenerations: f.oldWorkers, Observer: observer,
 	})
+	d.parts = append(d.parts, spans.New(f.StateDir, d.log).Run)
 	around := surroundingsOf(f.StateDir)
 	return func() dataplane.Surroundings { return around }
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/sluice-ingress/sluice/controller/settings"
 	"github.com/sluice-ingress/sluice/nginx/dataplane"
+	"github.com/sluice-ingress/sluice/nginx/spans"
 	"github.com/sluice-ingress/sluice/nginx/supervisor"
 )
 
@@ -70,6 +71,7 @@ func runDataplane(ctx context.Context, f dataplaneFlags, log *slog.Logger) error
 		defer stopServer() // the controller learns by it that NGINX is gone
 		return engine.Run(running)
 	})
+	all.Go(func() error { return spans.New(f.stateDir, log).Run(running) })
 	all.Go(func() error {
 		if err := engine.Resume(running); err != nil && running.Err() == nil {
 			log.Error("NGINX does not serve what was live before; waiting for the controller", "error", err)

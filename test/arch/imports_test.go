@@ -23,6 +23,7 @@ var layers = []layer{
 	{"nginx/dynamic", []string{"nginx", "persistent"}, "what workers are told is made of words alone"},
 	{"nginx/routing", []string{"nginx", "nginx/dynamic", "persistent"}, "how requests find their way does not depend on why"},
 	{"nginx/traffic", nil, "what workers counted is numbers, whoever asks for them"},
+	{"nginx/spans", []string{"nginx"}, "what workers tell of requests goes out as it is"},
 	{"nginx/gate", nil, "a lock guards whatever it is held for"},
 	{"nginx/listen", []string{"nginx"}, "whether a port is free does not depend on what for"},
 	{"nginx/supervisor", []string{"nginx", "nginx/dynamic", "nginx/gate", "nginx/listen", "nginx/traffic", "persistent"}, "who runs NGINX does not know why the configuration changed"},

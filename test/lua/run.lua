@@ -20,6 +20,7 @@ local SPECS = {
   "routes_spec",
   "state_spec",
   "measures_spec",
+  "tracing_spec",
   "certificate_spec",
   "ingress_spec",
   "ingress_errors_spec",

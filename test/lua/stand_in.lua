@@ -44,6 +44,16 @@ function M.dict(room)
     return values[key]
   end
 
+  function dict:llen(key) return values[key] and #values[key] or 0 end
+
+  function dict:rpush(key, value)
+    values[key] = values[key] or {}
+    table.insert(values[key], value)
+    return #values[key]
+  end
+
+  function dict:lpop(key) return values[key] and table.remove(values[key], 1) end
+
   function dict:get_keys()
     local keys = {}
     for key in pairs(values) do keys[#keys + 1] = key end
@@ -75,7 +85,7 @@ end
 local OURS = {
   "address", "affinity", "alternatives", "balancer", "balancer.ewma", "balancer.rendezvous", "balancer.round_robin", "certificate",
   "control", "dictionary", "dns", "grpc", "ingress", "inquiry", "measures", "mirror",
-  "recent", "resolver", "router", "routes", "state", "streams", "update", "update.routes", "worker",
+  "recent", "resolver", "router", "routes", "state", "streams", "tracing", "update", "update.routes", "worker",
 }
 
 -- An exit ends the handler, as in NGINX.

@@ -59,6 +59,16 @@ local function post_measures()
   return 200, { batches = measures.collect(taken) }
 end
 
+local function post_spans()
+  local document = state.decode(body())
+  local most = document and document.most
+  if type(most) ~= "number" then return 400, { error = "it is not said how many spans are wanted" } end
+  local tracer = rawget(_G, "tracing")
+  if not tracer then return 404, { error = "there is no tracing" } end
+  local spans, dropped = tracer.take(most)
+  return 200, { spans = #spans > 0 and spans or nil, dropped = dropped }
+end
+
 local function get_status() return 200, state.status() end
 
 local function get_backend(name)
@@ -84,6 +94,7 @@ local function answer_for(path, original)
   if path == "/v1/state" then return "POST", post_state end
   if path == "/v1/staying" then return "POST", post_staying end
   if path == "/v1/measures" then return "POST", post_measures end
+  if path == "/v1/spans" then return "POST", post_spans end
   if path == "/v1/status" then return "GET", get_status end
   local name = path:match("^/v1/backends/(.+)$")
   if name then return "GET", get_backend, name end
