@@ -17,6 +17,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace"
@@ -117,6 +118,9 @@ func (e *Exporter) configured() (nginx.Tracing, error) {
 // exportBatch exports some spans, and tells whether there may be more.
 func (e *Exporter) exportBatch(ctx context.Context, settings nginx.Tracing) (bool, error) {
 	batch, err := e.take(ctx, settings.Batch)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
+		return false, nil // NGINX does not run, so there are none
+	}
 	if err != nil {
 		return false, fmt.Errorf("take spans from NGINX: %w", err)
 	}
