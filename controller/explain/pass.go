@@ -32,7 +32,7 @@ func (w *walk) pass() {
 		w.refuse("size of the body", 413, fmt.Sprintf("%d bytes are more than the %d allowed", w.request.Body, l.MaxBody))
 		return
 	}
-	w.unknownDirectives(slices.Concat(w.body, w.inner))
+	w.unknownDirectives(w.inner)
 	b := &Backend{Protocol: protocolName(l.Protocol, w.request.Secure), Method: w.request.Method, URI: w.sentURI(), Shares: shares}
 	if b.URI == "" {
 		w.fail(500)

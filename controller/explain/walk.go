@@ -65,7 +65,8 @@ func (w *walk) receive() bool {
 	}
 	w.looseNames()
 	longest := w.longestLine()
-	if len(r.Line())+len("\r\n") > longest {
+	isLong := len(r.Line())+len("\r\n") > longest
+	if isLong && !request.HasControl(r.Target[:min(len(r.Target), max(0, longest-len(r.Method)-len(" ")))]) {
 		return w.refuse("request line", 414, fmt.Sprintf("it is longer than %d bytes", longest))
 	}
 	read, isValid := request.ParseTarget(r.Target)
@@ -216,6 +217,7 @@ func (w *walk) serverRules() bool {
 func (w *walk) locationRules() (again, isOver bool) {
 	l := w.location
 	w.identify()
+	w.unknownDirectives(w.body)
 	if l.Denied {
 		w.step("denied", Answers, "the path answers 503 because of a mistake in its settings; the problems below say which", w.ofPath()...)
 		w.fail(503)

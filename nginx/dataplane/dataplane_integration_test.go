@@ -231,7 +231,7 @@ func TestPairsThatDoNotFitSaySo(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer response.Body.Close()
-	if got, want := refusal(response).Error(), "the data plane speaks protocol 1, and the controller protocol 1; both containers have to have the same image"; got != want {
+	if got, want := refusal(response).Error(), fmt.Sprintf("the data plane speaks protocol %d, and the controller protocol %[1]d; both containers have to have the same image", protocol); got != want {
 		t.Errorf("another version is refused by %q", got)
 	}
 }

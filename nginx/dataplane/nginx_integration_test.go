@@ -184,10 +184,10 @@ func (p *pod) controller(change ...func(*Options)) *controller {
 
 // kill ends it without a goodbye.
 func (c *controller) kill() {
-	c.end()
 	if l := c.current(); l != nil {
-		l.end(context.Canceled)
+		l.end(context.Canceled) // first, or it could say goodbye
 	}
+	c.end()
 	<-c.ended
 }
 

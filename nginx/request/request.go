@@ -162,12 +162,17 @@ func ParseTarget(text string) (Target, bool) {
 		t.Host, t.Sent = rest[:end], rest[end:]
 		t.IsEmpty = strings.HasPrefix(t.Sent, "?")
 	}
-	for i := range len(t.Sent) {
-		if t.Sent[i] <= ' ' || t.Sent[i] == 0x7f {
-			return t, false
+	return t, !HasControl(t.Sent) && t.normalize()
+}
+
+// HasControl tells whether a target, or the beginning of one, has a byte that NGINX takes in none: it says so when it comes to it.
+func HasControl(target string) bool {
+	for i := range len(target) {
+		if target[i] <= ' ' || target[i] == 0x7f {
+			return true
 		}
 	}
-	return t, t.normalize()
+	return false
 }
 
 func isScheme(s string) bool {
