@@ -24,8 +24,10 @@ func (w *walk) pass() {
 		return
 	}
 	if l.Upstream == "" {
-		w.step("backend", Answers, "nothing serves the path", w.ofPath()...)
-		w.fail(404)
+		if len(w.inner) > 0 {
+			w.notFollowed("if, on a path that nothing serves")
+		}
+		w.refuse("backend", 404, "nothing serves the path", w.ofPath()...)
 		return
 	}
 	if w.isChunked() && l.MaxBody > 0 && w.request.Body > l.MaxBody {

@@ -65,8 +65,7 @@ func (w *walk) receive() bool {
 	}
 	w.looseNames()
 	longest := w.longestLine()
-	isLong := len(r.Line())+len("\r\n") > longest
-	if isLong && !request.HasControl(r.Target[:min(len(r.Target), max(0, longest-len(r.Method)-len(" ")))]) {
+	if len(r.Line())+len("\r\n") > longest && !request.HasControl(r.Target[:min(len(r.Target), max(0, longest-len(r.Method)-len(" ")))]) {
 		return w.refuse("request line", 414, fmt.Sprintf("it is longer than %d bytes", longest))
 	}
 	read, isValid := request.ParseTarget(r.Target)
@@ -77,10 +76,8 @@ func (w *walk) receive() bool {
 	if !w.findServer() {
 		return false
 	}
-	for _, h := range r.Headers {
-		if len(h.Name)+len(": ")+len(h.Value)+len("\r\n") > longest {
-			return w.refuse("header "+h.Name, 400, fmt.Sprintf("it is longer than %d bytes", longest))
-		}
+	if at := slices.IndexFunc(r.Headers, func(h request.Header) bool { return len(h.Name+": "+h.Value+"\r\n") > longest }); at >= 0 {
+		return w.refuse("header "+r.Headers[at].Name, 400, fmt.Sprintf("it is longer than %d bytes", longest))
 	}
 	if r.Version() == "HTTP/1.0" && r.Header("transfer_encoding", ", ") != "" {
 		return w.refuse("body", 400, "HTTP/1.0 knows no Transfer-Encoding")
@@ -91,8 +88,8 @@ func (w *walk) receive() bool {
 	return w.checkCertificate()
 }
 
-func (w *walk) refuse(name string, status int, detail string) bool {
-	w.step(name, Answers, detail)
+func (w *walk) refuse(name string, status int, detail string, from ...Source) bool {
+	w.step(name, Answers, detail, from...)
 	w.fail(status)
 	return false
 }
@@ -219,9 +216,7 @@ func (w *walk) locationRules() (again, isOver bool) {
 	w.identify()
 	w.unknownDirectives(w.body)
 	if l.Denied {
-		w.step("denied", Answers, "the path answers 503 because of a mistake in its settings; the problems below say which", w.ofPath()...)
-		w.fail(503)
-		return false, true
+		return false, !w.refuse("denied", 503, "the path answers 503 because of a mistake in its settings; the problems below say which", w.ofPath()...)
 	}
 	w.restarts = false
 	for _, rules := range []func() progress{w.preflight, w.redirects, w.early, w.rewrite} {
