@@ -5,6 +5,7 @@ package e2e_test
 import (
 	"fmt"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
@@ -44,7 +45,9 @@ func TestPodsServeWhileTheAPIServerIsAway(t *testing.T) {
 func TestPodsOfALostNodeEndWithoutGoodbye(t *testing.T) {
 	control := suite.Control(t)
 	c := newCluster(t)
-	suite.Apply(t, c.namespace, echo)
+	// The scheduler would put all of them on one node while the other is not ready.
+	const spread = `topologySpreadConstraints: [{maxSkew: 1, topologyKey: kubernetes.io/hostname, whenUnsatisfiable: DoNotSchedule, labelSelector: {matchLabels: {app: echo}}}]`
+	suite.Apply(t, c.namespace, strings.Replace(echo, "      containers:", "      "+spread+"\n      containers:", 1))
 	addresses := c.waitReady(3)
 	lost, kept := 0, 0
 	if err := control.Kill(t.Context(), "node-2"); err != nil {

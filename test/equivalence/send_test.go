@@ -168,6 +168,8 @@ func (s *side) dial(w way) (*line, error) {
 	if w.secure {
 		secure := tls.Dialer{NetDialer: dialer, Config: &tls.Config{
 			ServerName: w.serverName, NextProtos: []string{"http/1.1"}, InsecureSkipVerify: true, //nolint:gosec // whose certificate it is does not matter
+			// A request comes at once: NGINX tells pods the length of a chunked body if it has seen the end of it by then.
+			DynamicRecordSizingDisabled: true,
 		}}
 		conn, err = secure.DialContext(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(s.render.HTTPSPort)))
 	} else {

@@ -5,6 +5,7 @@ package integration
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -131,6 +132,20 @@ func processes(state string) []int {
 		}
 	}
 	return all
+}
+
+// killNGINX kills all processes of an NGINX. Its master is stopped first: it would start a worker for each that dies.
+func killNGINX(t *testing.T, state string) {
+	t.Helper()
+	kill := func(pid int, signal syscall.Signal) {
+		if err := syscall.Kill(pid, signal); err != nil && !errors.Is(err, syscall.ESRCH) { // a worker may be ending
+			t.Fatal(err)
+		}
+	}
+	kill(processes(state)[0], syscall.SIGSTOP)
+	for _, process := range processes(state) {
+		kill(process, syscall.SIGKILL)
+	}
 }
 
 func (d *daemon) write(name, text string) {

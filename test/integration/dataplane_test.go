@@ -71,13 +71,8 @@ func TestTheControllerAndTheDataPlaneStartInAnyOrder(t *testing.T) {
 			first.eventually(5*time.Second, "it is gone again", first.serves("late.test", "/", 404, ""))
 			first.stop()
 
-			workers := processes(state)
 			plane.signal(syscall.SIGKILL)
-			for _, process := range slices.Backward(workers) {
-				if err := syscall.Kill(process, syscall.SIGKILL); err != nil {
-					t.Fatal(err)
-				}
-			}
+			killNGINX(t, state)
 			_ = plane.Wait() // after all who write to its log have ended
 			startDataplane(t, state)
 			first.eventually(5*time.Second, "it is served by a data plane alone", first.serves("shop.test", "/", 200, podAddress(1)))

@@ -11,7 +11,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -74,12 +73,7 @@ func TestRoutesSurviveTheirNGINX(t *testing.T) {
 	d.write("more.yaml", shops([]string{"late.test"}))
 	d.eventually(time.Second, "a new host is live", d.serves("late.test", "/", 200, ""))
 	for _, host := range []string{"late.test", "shop.test"} {
-		before := processes(d.state)
-		for _, process := range slices.Backward(before) {
-			if err := syscall.Kill(process, syscall.SIGKILL); err != nil {
-				t.Fatal(err)
-			}
-		}
+		killNGINX(t, d.state)
 		d.eventually(2*time.Second, host+" is served by a new NGINX", d.serves(host, "/", 200, podAddress(1)))
 	}
 }
