@@ -154,7 +154,26 @@ func (s site) work(addresses int) {
 	s.wantEventAgain("Ingress", s.namespace, "web", "Sync", func(turn int) {
 		s.patchIngress("web", fmt.Sprintf(`{"metadata": {"annotations": {"nginx.ingress.kubernetes.io/proxy-read-timeout": "%d"}}}`, 60+turn))
 	})
+	s.wantAuthority()
 	s.scale(0)
+}
+
+// wantAuthority wants the Secret of the admission webhook to be filled, the last thing that the authority does; some sites
+// have none.
+func (s site) wantAuthority() {
+	s.Helper()
+	suite.Within(s, soon, func() error {
+		secrets, err := suite.Client(s).CoreV1().Secrets(s.Namespace).List(s.Context(), metav1.ListOptions{})
+		if err != nil {
+			return err
+		}
+		for _, secret := range secrets.Items {
+			if strings.HasSuffix(secret.Name, "-admission-ca") && len(secret.Data) == 0 {
+				return fmt.Errorf("the webhook's Secret %s is empty", secret.Name)
+			}
+		}
+		return nil
+	})
 }
 
 func (s site) wantStatusOf(ingress string, addresses int) {
