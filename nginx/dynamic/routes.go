@@ -148,7 +148,7 @@ type Route struct {
 // LeadsTo tells whether a shape is one of those that the route can lead to.
 func (r *Route) LeadsTo(shape string) bool {
 	return r.Shape == shape || r.TooLarge == shape || r.Denied == shape || r.InClear == shape || r.Unavailable == shape ||
-		r.Slash != nil && r.Slash.Shape == shape || r.Redirect != nil && r.Redirect.Shape == shape || r.Rewrite != nil && r.Rewrite.Refused == shape
+		r.Slash != nil && r.Slash.Shape == shape || r.Redirect != nil && r.Redirect.Shape == shape || r.Rewrite != nil && (r.Rewrite.Refused == shape || r.Rewrite.Empty == shape)
 }
 
 // Redirect is a jump, for paths in which a pattern is found.
@@ -163,8 +163,10 @@ type Redirect struct {
 type Rewrite struct {
 	Pattern string `json:"pattern"` // its groups are named
 	// Refused is the shape for paths with a control character (POSIX class cntrl), pattern or not; "" takes all.
-	Refused string   `json:"refused,omitempty"`
-	Path    Template `json:"path"`
+	Refused string `json:"refused,omitempty"`
+	// Empty is the shape for requests whose path comes to nothing; "" if that cannot be.
+	Empty string   `json:"empty,omitempty"`
+	Path  Template `json:"path"`
 	// Args, if there are any, are put before the query of the request, with a & between them if that is not empty.
 	Args Template `json:"args,omitempty"`
 	// Log writes what the path comes to to the error log.

@@ -59,7 +59,7 @@ func state() State {
 							Namespace: "shop", Ingress: "web", Service: "cart", Port: "80", Path: "/app", IsExactTwin: true, Backend: "shop_cart_80", Fallback: "shop_empty_80",
 							Slash: &Jump{"@301", Template{"/app/", "is_args", "", "args"}}, Limit: 1 << 20, TooLarge: "@413", InClear: "@308",
 							Rewrite: &Rewrite{
-								Pattern: "/app(?<capture_1>/|$)", Refused: "@400", Path: Template{"/", "capture_1"}, Args: Template{"from=", "host"},
+								Pattern: "/app(?<capture_1>/|$)", Refused: "@400", Empty: "@500", Path: Template{"/", "capture_1"}, Args: Template{"from=", "host"},
 								DropArgs: true, Log: true, Exports: []string{"capture_1"},
 							},
 							Alternatives: []Alternative{{Backend: "shop_stable_80", Cookie: "canary", Weight: 30, WeightTotal: 100}},

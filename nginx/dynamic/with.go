@@ -87,7 +87,7 @@ func (h *Host) leads() []string {
 			names = append(names, r.Redirect.Shape)
 		}
 		if r.Rewrite != nil {
-			names = append(names, r.Rewrite.Refused)
+			names = append(names, r.Rewrite.Refused, r.Rewrite.Empty)
 		}
 	}
 	names = slices.DeleteFunc(names, func(name string) bool { return name == "" })

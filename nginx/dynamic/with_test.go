@@ -86,10 +86,10 @@ func TestEveryShapeOfAnEntryCounts(t *testing.T) {
 		All: &Jump{Shape: "@a"}, Root: &Jump{Shape: "@b"},
 		Routes: []Route{{
 			Slash: &Jump{Shape: "@c"}, TooLarge: "@d", Denied: "@e", Redirect: &Redirect{Jump: Jump{Shape: "@f"}}, InClear: "@g",
-			Rewrite: &Rewrite{Refused: "@h"}, Unavailable: "@i", Shape: "@j",
+			Rewrite: &Rewrite{Refused: "@h", Empty: "@l"}, Unavailable: "@i", Shape: "@j",
 		}, {Shape: "@a"}},
 	}
-	want := []string{"@a", "@b", "@c", "@d", "@e", "@f", "@g", "@h", "@i", "@j"}
+	want := []string{"@a", "@b", "@c", "@d", "@e", "@f", "@g", "@h", "@i", "@j", "@l"}
 	if diff := cmp.Diff(want, host.leads()); diff != "" {
 		t.Errorf("-wanted +got:\n%s", diff)
 	}

@@ -158,12 +158,25 @@ func (m *partMaker) rewrite(l *nginx.Location, shape nginx.Shape) *dynamic.Rewri
 	if l.Rewrite.Printable {
 		r.Refused = m.answer(400, nil, l)
 	}
+	if mayBeEmpty(r.Path) {
+		r.Empty = m.answer(500, nil, l) // as NGINX: "the rewritten URI has a zero length"
+	}
 	for _, name := range l.Rewrite.Pattern.Names() {
 		if shape.Uses(name) {
 			r.Exports = append(r.Exports, name)
 		}
 	}
 	return r
+}
+
+// mayBeEmpty tells whether a text has no literals.
+func mayBeEmpty(t dynamic.Template) bool {
+	for i := 0; i < len(t); i += 2 {
+		if t[i] != "" {
+			return false
+		}
+	}
+	return true
 }
 
 // splitTarget takes the target of a rewrite apart as NGINX does: what stands behind the last question mark are arguments, the

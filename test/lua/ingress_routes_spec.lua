@@ -3,7 +3,7 @@
 local cjson = require("cjson")
 local stand_in = require("stand_in")
 
-local SHAPES = { "@proxy", "@301", "@302", "@400", "@413", "@503" }
+local SHAPES = { "@proxy", "@301", "@302", "@400", "@413", "@500", "@503" }
 
 -- The request to begin with: what NGINX sets before route runs. $uri is the path.
 local EMPTY = {
@@ -133,10 +133,10 @@ spec("ingress: a rewrite replaces path, arguments and groups", function()
   same({ send(ingress, ngx, "a", "/z", { args = "q" }) }, { "@proxy", {} })
   same({ ngx.var.uri, ngx.var.args }, { "/z", "q" })
 
-  ingress, ngx = fresh(one({ rewrite = { pattern = "^/x(?<rest>.*)", path = { "", "rest" }, refused = "@400" } }))
+  ingress, ngx = fresh(one({ rewrite = { pattern = "^/x(?<rest>.*)", path = { "", "rest" }, refused = "@400", empty = "@500" } }))
   same(send(ingress, ngx, "a", "/x/y", { args = "q" }), "@proxy")
   same({ ngx.var.uri, ngx.var.args }, { "/y", "q" })
-  same(send(ingress, ngx, "a", "/x"), 500)
+  same(send(ingress, ngx, "a", "/x"), "@500")
   same(ngx.logged, { "the rewritten path is empty" })
 end)
 

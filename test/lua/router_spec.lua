@@ -150,15 +150,15 @@ end)
 spec("router: an entry fits if all shapes it names are there", function()
   local all = {
     all = { shape = "@1" }, root = { shape = "@2" }, routes = { {
-      slash = { shape = "@3" }, too_large = "@4", denied = "@5", redirect = { shape = "@6" }, in_clear = "@7", rewrite = { refused = "@8" },
+      slash = { shape = "@3" }, too_large = "@4", denied = "@5", redirect = { shape = "@6" }, in_clear = "@7", rewrite = { refused = "@8", empty = "@10" },
       shape = "@9",
     } },
   }
   local shapes = {}
-  for i = 1, 9 do shapes["@" .. i] = true end
+  for i = 1, 10 do shapes["@" .. i] = true end
   same(router.fits(all, shapes), true)
   same(router.fits({ same_as = "x" }, {}), true)
-  for i = 1, 9 do
+  for i = 1, 10 do
     shapes["@" .. i] = nil
     same(router.fits(all, shapes), false, i)
     shapes["@" .. i] = true

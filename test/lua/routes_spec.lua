@@ -142,7 +142,7 @@ spec("routes: everything that documents may say is stored, and nothing else", fu
       namespace = "n", ingress = "i", service = "s", port = "80", path = "/p", is_exact_twin = true, backend = "b",
       slash = { shape = "@c", target = { "/" } }, limit = 10, too_large = "@413", denied = "@503",
       redirect = { shape = "@d", target = { "", "one" }, pattern = "^/(?<one>.*)" }, in_clear = "@308",
-      rewrite = { pattern = "^/", refused = "@400", path = { "/" }, args = { "a=", "one" }, drop_args = true, exports = { "one" } },
+      rewrite = { pattern = "^/", refused = "@400", empty = "@500", path = { "/" }, args = { "a=", "one" }, drop_args = true, exports = { "one" } },
       alternatives = { { backend = "c", header = "X", weight = 1, weight_total = 2 } }, shape = "@e",
     }, { redirect = { shape = "@d" }, limit = 0 } },
   }
@@ -203,6 +203,7 @@ spec("routes: a bad document changes nothing", function()
     { routes = with({ rewrite = { pattern = "x", path = { "/" }, exports = { "a b" } } }) },
     { routes = with({ rewrite = { pattern = "x", path = { "/" }, exports = "a" } }) },
     { routes = with({ rewrite = { pattern = "x", path = { "/" }, refused = "400" } }) },
+    { routes = with({ rewrite = { pattern = "x", path = { "/" }, empty = "500" } }) },
     { routes = with({ rewrite = { pattern = "x", path = { "/" }, args = { "", "-" } } }) },
     { routes = with({ alternatives = { {} } }) }, { routes = with({ alternatives = { { backend = "b", weight = 1 } } }) }, { routes = with({ alternatives = jump }) },
     { names = "x" }, { names = { a = 1 } }, { names = { "~a" } }, { names = { { key = "a", host = "a" } } }, { names = { { key = "~", host = "a" } } },

@@ -186,12 +186,12 @@ local function too_large(route)
   return true
 end
 
--- replace gives the request the path and arguments of a rewrite, as NGINX's own rewrite does.
+-- replace gives the request the path and arguments of a rewrite, as NGINX's own rewrite does, and true if there is a path.
 local function replace(rewrite, found)
   local path, arguments = router.rewritten(rewrite, found, var)
   if path == "" then
     log(ngx.ERR, "the rewritten path is empty")
-    return exit(ngx.HTTP_INTERNAL_SERVER_ERROR)
+    return false
   end
   for _, name in ipairs(rewrite.exports or {}) do
     if found[name] and found[name] ~= "" then var[name] = found[name] end
@@ -201,6 +201,7 @@ local function replace(rewrite, found)
   end
   ngx.req.set_uri(path, false, true) -- any bytes
   if arguments then var.args = arguments end -- as they are: set_uri_args would escape some bytes
+  return true
 end
 
 -- host_of_request gives the entry for the name that the request asks for, or answers.
@@ -270,7 +271,7 @@ function M.route()
   local shape, target, rewrite, found = router.decide(route, path, REQUEST)
   if not shape then return fail(target) end
   if target then var.redirect_target = target end
-  if rewrite then replace(rewrite, found) end
+  if rewrite and not replace(rewrite, found) then return exec(rewrite.empty) end
   if shape == route.shape and (route.unavailable or route.late) then
     local ready_now = prepare(route.backend, route.alternatives) or fall_back()
     if not ready_now and route.unavailable then return exec(note(route.unavailable)) end

@@ -29,6 +29,7 @@ local function each_shape(host, visit)
     visit(route.slash and route.slash.shape)
     visit(route.redirect and route.redirect.shape)
     visit(route.rewrite and route.rewrite.refused)
+    visit(route.rewrite and route.rewrite.empty)
   end
 end
 

@@ -112,7 +112,7 @@ local jump = object({ shape = shape, target = template }, { "shape" })
 local redirect = object({ shape = shape, target = template, pattern = long_text }, { "shape" })
 
 local rewrite = object({
-  pattern = long_text, refused = shape, path = template, args = template, drop_args = flag, log = flag, exports = list(variable),
+  pattern = long_text, refused = shape, empty = shape, path = template, args = template, drop_args = flag, log = flag, exports = list(variable),
 }, { "pattern", "path" })
 
 local route_fields = object({
