@@ -13,6 +13,11 @@ func (n name) isExpression() bool {
 	return strings.HasPrefix(n.key, "~") || strings.HasPrefix(n.key, "*.")
 }
 
+// isOpen tells whether a name is a wildcard of any number of labels. NGINX prefers those to expressions.
+func (n name) isOpen() bool {
+	return strings.HasPrefix(n.key, "**.") || !strings.HasPrefix(n.key, "~") && strings.HasSuffix(n.key, ".*")
+}
+
 // run are names of one group that share a server block: expressions that follow each other among all, or all other names.
 type run struct {
 	group     *group

@@ -225,7 +225,8 @@ func (s *splitter) group(key string, directives nginx.Directives) *group {
 }
 
 // nameMore gives the default server, which needs no names, those that NGINX would otherwise take for names of a server with
-// settings of its own, by a wildcard or an expression.
+// settings of its own, by a wildcard or an expression. Of its own wildcards it has all then: which of two NGINX prefers depends on
+// the kind first, and on the length only then.
 func (s *splitter) nameMore() {
 	plain := s.plain
 	if len(s.order) == 1 {
@@ -240,10 +241,10 @@ func (s *splitter) nameMore() {
 				fits = func(name) bool { return true } // what an expression fits is not ours to find out
 			} else if _, suffix, is := strings.Cut(n.key, "*."); is {
 				before := fits
-				fits = func(other name) bool { return before(other) || strings.HasSuffix(other.key, "."+suffix) }
+				fits = func(other name) bool { return before(other) || other.isOpen() || strings.HasSuffix(other.key, "."+suffix) }
 			} else if prefix, is := strings.CutSuffix(n.key, ".*"); is {
 				before := fits
-				fits = func(other name) bool { return before(other) || strings.HasPrefix(other.key, prefix+".") }
+				fits = func(other name) bool { return before(other) || other.isOpen() || strings.HasPrefix(other.key, prefix+".") }
 			}
 		}
 	}

@@ -188,7 +188,7 @@ func TestHostsWithSettingsOfTheirServer(t *testing.T) {
 		{Name: "*.example.com", Directives: own},
 		{Name: "a.example.com"},
 		{Name: "b.example.com", Directives: own, Aliases: []nginx.ServerName{{Name: "b.*"}}},
-		{Name: "other.test"},
+		{Name: "other.test", Aliases: []nginx.ServerName{{Name: "*.com"}}}, // NGINX takes www.example.com for one of these
 		{Name: "b.test"},
 	}}
 	got, state := routing.Split(config, dynamic.State{}, routing.Options{}, nil)
@@ -200,12 +200,12 @@ func TestHostsWithSettingsOfTheirServer(t *testing.T) {
 		}
 		names = append(names, list)
 	}
-	want := [][]string{{"_", "a.example.com", "b.test"}, {`~^(?<subdomain>[\w-]+)\.example\.com$`, "b.example.com", "b.*"}}
+	want := [][]string{{"_", "*.com", "a.example.com", "b.test"}, {`~^(?<subdomain>[\w-]+)\.example\.com$`, "b.example.com", "b.*"}}
 	if diff := cmp.Diff(want, names); diff != "" {
 		t.Errorf("names (-want +got):\n%s", diff)
 	}
 	block := got.Servers[1].Block + "/"
-	if diff := cmp.Diff([]string{"_", "a.example.com", "b.test", block + "*.example.com", block + "b.*", block + "b.example.com", "other.test"},
+	if diff := cmp.Diff([]string{"**.com", "_", "a.example.com", "b.test", block + "*.example.com", block + "b.*", block + "b.example.com", "other.test"},
 		slices.Sorted(state.Routes.Hosts.Keys())); diff != "" {
 		t.Errorf("keys (-want +got):\n%s", diff)
 	}
