@@ -112,40 +112,51 @@ func (d *daemon) share(t *testing.T, requests int) float64 {
 	return float64(taken.Load()) / float64(requests)
 }
 
+// step is a weight of a canary, and the share of the requests that it stands for. Chance decides about each request, so the number
+// that a canary takes is binomial. Two points off, or seven tenths of a small share, are at least five and a half standard
+// deviations, sqrt(p(1-p)/requests): a run in 10 million at the most gets there, which takes more than 10,000 requests for a
+// weight of 50. At 0 and 100 there is no chance.
+type step struct {
+	weight   string
+	want     float64
+	requests int
+}
+
 // Weights, headers and cookies are data, and so is a canary itself: none of them reloads NGINX. Shares are what the
-// weights say.
+// weights say. The same code draws in both modes, so that dynamic gets fewer steps.
 func TestCanaryRollout(t *testing.T) {
+	none, tenth, all := step{`canary-weight: "0"`, 0, 10_000}, step{`canary-weight: "10"`, 0.1, 10_000}, step{`canary-weight: "100"`, 1, 10_000}
+	t.Run("compiled", func(t *testing.T) {
+		rollOut(t, "compiled", "canaries changed, no reload", none, step{`canary-weight: "1"`, 0.01, 10_000}, tenth, step{`canary-weight: "50"`, 0.5, 20_000},
+			step{`canary-weight: "20", canary-weight-total: "200"`, 0.1, 10_000}, all)
+	})
+	t.Run("dynamic", func(t *testing.T) { rollOut(t, "dynamic", "routes changed", none, tenth, all) })
+}
+
+func rollOut(t *testing.T, mode, logged string, steps ...step) {
 	startPods(t, 1)
 	pods.Start(t, podAddress(2), "next", nil)
 	manifests := shop("shop.test", 1)
 	manifests["next.yaml"] = nextService
-	d := startDaemon(t, ports{18581, 18582, 18583}, manifests)
+	d := startDaemon(t, ports{18581, 18582, 18583}, manifests, "--routing="+mode)
 	reloads := d.reloads()
-	for n, step := range []struct {
-		weight string
-		want   float64
-	}{
-		{`canary-weight: "30"`, 0.3},
-		{`canary-weight: "250", canary-weight-total: "1000"`, 0.25},
-		{`canary-weight: "0"`, 0},
-		{`canary-weight: "100"`, 1},
-	} {
+	for n, step := range steps {
 		// The header marks the step: what answers to it has the step's weight.
 		value := fmt.Sprintf("step-%d", n)
 		d.write("canary.yaml", shopCanary(fmt.Sprintf("canary-by-header: X-Step-%d, canary-by-header-value: %s, %s", n, value, step.weight)))
-		d.eventually(time.Second, "the canary takes what the header says", d.takes(fmt.Sprintf("X-Step-%d", n), value, podAddress(2)))
-		got := d.share(t, 10000)
+		d.eventually(5*time.Second, "the canary takes what the header says", d.takes(fmt.Sprintf("X-Step-%d", n), value, podAddress(2)))
+		got := d.share(t, step.requests)
 		t.Logf("%s: %.2f %%", step.weight, 100*got)
-		within := 0.02
-		if step.want == 0 || step.want == 1 {
+		within := min(0.02, 0.7*step.want)
+		if step.want == 1 {
 			within = 0
 		}
 		if math.Abs(got-step.want) > within {
-			t.Errorf("%s: %.2f %% of the requests are taken, want %.0f", step.weight, 100*got, 100*step.want)
+			t.Errorf("%s: %.2f %% of the requests are taken, want %.0f ± %.1f", step.weight, 100*got, 100*step.want, 100*within)
 		}
 	}
-	d.eventually(time.Second, "the log says what changed", d.logs("canaries changed, no reload", "backend=shop_web_80"))
-	d.eventually(time.Second, "the access log names the canary", func() error {
+	d.eventually(5*time.Second, "the log says what changed", d.logs(logged))
+	d.eventually(5*time.Second, "the access log names the canary", func() error {
 		log, err := os.ReadFile(filepath.Join(d.state, "access.log"))
 		for _, want := range []string{"[shop-web-80] [shop-next-80] " + podAddress(2), "[shop-web-80] [] " + podAddress(1)} {
 			if err == nil && !strings.Contains(string(log), want) {
@@ -156,10 +167,10 @@ func TestCanaryRollout(t *testing.T) {
 	})
 
 	d.write("canary.yaml", shopCanary(`canary-by-cookie: try`))
-	d.eventually(time.Second, "there is no weight any more", d.takes("Cookie", "a=b", podAddress(1)))
-	d.eventually(time.Second, "the cookie decides", d.takes("Cookie", "a=b; try=always", podAddress(2)))
+	d.eventually(5*time.Second, "there is no weight any more", d.takes("Cookie", "a=b", podAddress(1)))
+	d.eventually(5*time.Second, "the cookie decides", d.takes("Cookie", "a=b; try=always", podAddress(2)))
 	d.write("canary.yaml", "")
-	d.eventually(time.Second, "without the canary all is as before", d.takes("Cookie", "try=always", podAddress(1)))
+	d.eventually(5*time.Second, "without the canary all is as before", d.takes("Cookie", "try=always", podAddress(1)))
 	if now := d.reloads(); now != reloads {
 		t.Errorf("%v reloads", now-reloads)
 	}
