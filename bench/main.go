@@ -13,6 +13,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -42,6 +43,9 @@ func main() {
 		}
 		return
 	}
+	if err := enterNetwork(); err != nil {
+		log.Fatal("bench: ", err)
+	}
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer cancel()
 	if err := run(ctx, o); err != nil {
@@ -64,7 +68,7 @@ type row struct {
 func (r row) at(size int) string { return fmt.Sprintf("%s/%d", r.name, size) }
 
 // rows are in the order of the table.
-var rows = []row{
+var rows = slices.Concat([]row{
 	{"http1", []int{1, 1000}, throughput(load.Style{Name: "HTTP/1.1, connections kept"})},
 	{"tls", []int{1, 1000}, throughput(load.Style{Name: "HTTP/1.1, TLS, connections kept", TLS: true})},
 	{"handshakes", []int{1, 1000}, throughput(load.Style{Name: "HTTP/1.1, TLS, a connection each", TLS: true, Connecting: true})},
@@ -73,7 +77,7 @@ var rows = []row{
 	{"live", []int{1, 1000, 10000}, live},
 	{"churn", []int{1000}, churn},
 	{"size", []int{1000, 5000, 10000}, size},
-}
+}, familyRows())
 
 // bench is one run.
 type bench struct {
@@ -89,14 +93,16 @@ type bench struct {
 type pace struct {
 	rounds        int           // of throughput
 	round         time.Duration // of throughput
+	turns         int           // of a family, odd
+	turn          time.Duration // of a family
 	samples       int           // of latency, at most
 	patience      time.Duration // for the samples of one server; no sample begins after it
 	quiet, change time.Duration // of churn: before the changes, and with them
 }
 
 var (
-	full  = pace{rounds: 7, round: 3 * time.Second, samples: 100, patience: time.Minute, quiet: 20 * time.Second, change: time.Minute}
-	quick = pace{rounds: 3, round: time.Second, samples: 5, patience: 10 * time.Second, quiet: 3 * time.Second, change: 6 * time.Second}
+	full  = pace{rounds: 7, round: 3 * time.Second, turns: 5, turn: 2 * time.Second, samples: 100, patience: time.Minute, quiet: 20 * time.Second, change: time.Minute}
+	quick = pace{rounds: 3, round: time.Second, turns: 1, turn: time.Second, samples: 5, patience: 10 * time.Second, quiet: 3 * time.Second, change: 6 * time.Second}
 )
 
 func run(ctx context.Context, o options) error {
@@ -201,24 +207,30 @@ func (b *bench) start(ctx context.Context, kind server.Kind, size int, cpus stri
 			port += 10 * i
 		}
 	}
+	s, err := b.startAt(ctx, port, kind, size, cpus, server.Feature{})
+	return s, port, err
+}
+
+// startAt is start for a port, and with a feature.
+func (b *bench) startAt(ctx context.Context, port int, kind server.Kind, size int, cpus string, feature server.Feature) (server.Server, error) {
 	dir, err := os.MkdirTemp(b.dir, "server-")
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	if err := os.Chmod(dir, 0o755); err != nil { //nolint:gosec // workers are another user
-		return nil, 0, err
+		return nil, err
 	}
 	s, err := server.New(kind, server.Options{
-		Dir: dir, CPUs: cpus, Port: port, Hosts: size, Pods: server.Answerers, Program: b.program, Lua: b.lua,
+		Dir: dir, CPUs: cpus, Port: port, Hosts: size, Pods: server.Answerers, Program: b.program, Lua: b.lua, Feature: feature,
 	})
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	if err := s.Start(ctx); err != nil {
 		s.Stop()
-		return nil, 0, fmt.Errorf("%s: %w", kind.Name, err)
+		return nil, fmt.Errorf("%s: %w", kind.Name, err)
 	}
-	return s, port, nil
+	return s, nil
 }
 
 // each measures one kind of server after the other.

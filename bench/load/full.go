@@ -32,6 +32,8 @@ type Style struct {
 	TLS        bool
 	HTTP2      bool
 	Connecting bool // a connection for each request
+	// Headers are sent with each request, as in "Name: value"; over HTTP/1.1 only.
+	Headers []string
 }
 
 // Full is what sending as much as possible came to.
@@ -79,7 +81,12 @@ const script = `local requests, at = {}, 0
 function init(args)
   for host in io.lines(args[1]) do
     for _, path in ipairs({"/", "/api/x"}) do
-      requests[#requests + 1] = wrk.format("GET", path, {Host = host, ["User-Agent"] = "bench", Connection = args[2]})
+      local headers = {Host = host, ["User-Agent"] = "bench"}
+      for i = 2, #args do
+        local name, value = args[i]:match("^([^:]+): (.*)$")
+        headers[name] = value
+      end
+      requests[#requests + 1] = wrk.format("GET", path, headers)
     end
   end
 end
@@ -113,8 +120,9 @@ func (g Generator) wrk(ctx context.Context, to Target, style Style, d time.Durat
 		"--script", filepath.Join(g.Dir, "wrk.lua"), address, "--", filepath.Join(g.Dir, "hosts"),
 	}
 	if style.Connecting {
-		args = append(args, "close")
+		args = append(args, "Connection: close")
 	}
+	args = append(args, style.Headers...)
 	out, err := g.run(ctx, "wrk", args...)
 	if err != nil {
 		return Full{}, err

@@ -35,6 +35,8 @@ type Result struct {
 	// other if Paired.
 	Samples map[string][]float64 `json:"samples"`
 	Paired  bool                 `json:"paired,omitempty"`
+	// Without are samples of the same subjects without what the row is about; ratios are to these, if there are any.
+	Without map[string][]float64 `json:"without,omitempty"`
 	// Course is set if samples are a course in time, one for each second.
 	Course bool `json:"course,omitempty"`
 }
@@ -54,6 +56,14 @@ func (r *Report) Result(like Result) *Result {
 // Add adds samples of a subject.
 func (r *Result) Add(subject string, samples ...float64) {
 	r.Samples[subject] = append(r.Samples[subject], samples...)
+}
+
+// AddWithout adds samples to Without.
+func (r *Result) AddWithout(subject string, samples ...float64) {
+	if r.Without == nil {
+		r.Without = map[string][]float64{}
+	}
+	r.Without[subject] = append(r.Without[subject], samples...)
 }
 
 func (r *Result) quantiles() []float64 {
@@ -83,7 +93,7 @@ func (r *Report) WritePage(w io.Writer) error {
 	if r.Quick {
 		b.WriteString("**A quick run: these numbers show that the measurement works, nothing else.**\n")
 	}
-	fmt.Fprintf(&b, "In brackets: how many times the value of %s. [README.md](README.md) says what each row is.\n\n", r.Subjects[0])
+	fmt.Fprintf(&b, "In brackets: how many times the value of %s, or in rows that begin with “with” that of the same server without. [README.md](README.md) says what each row is.\n\n", r.Subjects[0])
 	if _, err := io.WriteString(w, b.String()); err != nil {
 		return err
 	}
@@ -137,7 +147,9 @@ func (r *Result) cell(first, subject string, q float64) string {
 		return "–"
 	}
 	text := number(quantile(samples, q))
-	if subject == first || len(base) == 0 {
+	if without := r.Without[subject]; len(without) > 0 {
+		base = without
+	} else if subject == first || len(base) == 0 {
 		return text
 	}
 	ratio := quantile(samples, q) / quantile(base, q)

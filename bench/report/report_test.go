@@ -108,3 +108,22 @@ func TestCurvesAreWellFormed(t *testing.T) {
 		t.Errorf("%d curves, not 2", lines)
 	}
 }
+
+// Samples without something are what its ratio is to, for the first subject too; others have none.
+func TestRatioToTheSameWithout(t *testing.T) {
+	r := &report.Report{Subjects: []string{"by hand", "ours"}}
+	rate := r.Result(report.Result{Row: "with a", Ingresses: 1, Quantity: "b", Paired: true})
+	rate.Add("by hand", 100)
+	rate.AddWithout("by hand", 200)
+	rate.Add("ours", 90, 50, 10)
+	rate.AddWithout("ours", 100, 40, 20)
+	var b strings.Builder
+	if err := r.WriteTable(&b); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"100 (0.50)", "50.0 (0.90)"} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("there is no %s in\n%s", want, b.String())
+		}
+	}
+}

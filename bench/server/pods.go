@@ -11,19 +11,27 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+
+	"google.golang.org/grpc"
 )
 
 // Addresses of pods. Those of Answerers answer every request with their address; Echo takes any upgrade and sends back
 // what it gets.
 var Answerers = []string{"127.0.40.1", "127.0.40.2"}
 
-// Echo is the pod of sessions.
-const Echo = "127.0.40.3"
+const (
+	// Echo is the pod of sessions.
+	Echo = "127.0.40.3"
+	// Gate answers as Answerers do. It is an address of this machine that is neither loopback nor of an interface: Sluice
+	// refuses to ask such who may pass.
+	Gate = "10.244.9.1"
+)
 
-// Pods play the pods of all hosts.
+// Pods play the pods of all hosts, and the collector of spans.
 type Pods struct {
 	answerers *process
 	echo      net.Listener
+	collector *grpc.Server
 }
 
 // StartPods starts all pods; dir is for files.
@@ -36,9 +44,9 @@ func StartPods(ctx context.Context, dir, cpus string) (*Pods, error) {
 events { worker_connections 16384; }
 http {
   access_log off; keepalive_requests 1000000000;
-  server { listen %[2]s:%[4]d backlog=4096; listen %[3]s:%[4]d backlog=4096; location / { return 200 "$server_addr\n"; } }
+  server { listen %[2]s:%[4]d backlog=4096; listen %[3]s:%[4]d backlog=4096; listen %[5]s:%[4]d backlog=4096; location / { return 200 "$server_addr\n"; } }
 }
-`, dir, Answerers[0], Answerers[1], PodPort)
+`, dir, Answerers[0], Answerers[1], PodPort, Gate)
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		return nil, err
 	}
@@ -49,8 +57,13 @@ http {
 	p := &Pods{echo: listener}
 	server := &http.Server{Handler: http.HandlerFunc(echo)} //nolint:gosec // no stranger connects
 	go func() { _ = server.Serve(listener) }()              // until the listener is closed
+	if p.collector, err = startCollector(ctx); err != nil {
+		listener.Close()
+		return nil, err
+	}
 	if p.answerers, err = start(dir, cpus, nginxProgram, "-c", config); err != nil {
 		listener.Close()
+		p.collector.Stop()
 		return nil, err
 	}
 	return p, p.answerers.await(ctx, startup, func(ctx context.Context) error {
@@ -65,6 +78,7 @@ http {
 // Stop ends all pods, but no session.
 func (p *Pods) Stop() {
 	_ = p.echo.Close() // of no consequence
+	p.collector.Stop()
 	p.answerers.stop()
 }
 

@@ -14,8 +14,12 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
+	networkingv1 "k8s.io/api/networking/v1"
+
+	"github.com/sluice-ingress/sluice/bench/apiserver"
 	"github.com/sluice-ingress/sluice/test/fleet"
 )
 
@@ -48,6 +52,15 @@ type Options struct {
 	Pods    []string
 	Program string // Sluice
 	Lua     string // directory of Sluice's Lua files
+	Feature Feature
+}
+
+// Feature is what hosts have besides, with Sluice.
+type Feature struct {
+	Settings map[string]string           // of the ConfigMap
+	Objects  []apiserver.Object          // beside those of the hosts
+	Ingress  func(*networkingv1.Ingress) // changes the Ingress of each host; nil for none
+	Headers  []string                    // of requests, as in "Name: value"
 }
 
 // Server is a server with its hosts.
@@ -103,17 +116,51 @@ func (b *base) run(ctx context.Context, name string, args ...string) error {
 	if b.process, err = start(b.Dir, b.CPUs, name, args...); err != nil {
 		return err
 	}
-	return b.process.await(ctx, startup, func(ctx context.Context) error { return Ask(ctx, b.Port, b.Hosts-1) })
+	return b.process.await(ctx, startup, func(ctx context.Context) error { return Ask(ctx, b.Port, b.Hosts-1, b.Feature.Headers...) })
 }
 
-// Ask sends a request for a host, on a connection of its own, and returns an error if the answer is not 200.
-func Ask(ctx context.Context, port, host int) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("http://127.0.0.1:%d/", port), nil)
+// Host is the name of a host.
+func Host(n int) string { return fleet.Host(n) }
+
+// Ask sends a request for a host, on a connection of its own and with headers as in "Name: value", and returns an error if the
+// answer is not 200.
+func Ask(ctx context.Context, port, host int, headers ...string) error {
+	request, err := requestFor(ctx, port, host, headers...)
 	if err != nil {
 		return err
 	}
-	request.Host, request.Close = fleet.Host(host), true
 	return expectOK(request)
+}
+
+// Session is the cookie that a host sets, as requests have it.
+func Session(ctx context.Context, port, host int) (string, error) {
+	request, err := requestFor(ctx, port, host)
+	if err != nil {
+		return "", err
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return "", fmt.Errorf("begin a session: %w", err)
+	}
+	defer response.Body.Close()
+	cookies := response.Cookies()
+	if len(cookies) != 1 {
+		return "", fmt.Errorf("begin a session: the answer sets %d cookies", len(cookies))
+	}
+	return cookies[0].Name + "=" + cookies[0].Value, nil
+}
+
+func requestFor(ctx context.Context, port, host int, headers ...string) (*http.Request, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("http://127.0.0.1:%d/", port), nil)
+	if err != nil {
+		return nil, err
+	}
+	request.Host, request.Close = fleet.Host(host), true
+	for _, header := range headers {
+		name, value, _ := strings.Cut(header, ": ")
+		request.Header.Set(name, value)
+	}
+	return request, nil
 }
 
 var client = http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 10 * time.Second}

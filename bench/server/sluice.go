@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"path/filepath"
@@ -30,6 +31,7 @@ func openSluice(o Options) Server { return &Controller{base: base{Options: o}} }
 
 const namespaces = 50
 
+// namespaceOf is the namespace of a host.
 func namespaceOf(n int) string { return fmt.Sprintf("team-%d", n%namespaces) }
 
 // Start implements Server.
@@ -72,18 +74,17 @@ func (c *Controller) serveAPI() error {
 	if err != nil {
 		return err
 	}
-	all := []apiserver.Object{&corev1.ConfigMap{
-		ObjectMeta: metav1.ObjectMeta{Namespace: "bench", Name: "settings"},
-		Data:       map[string]string{"ssl-redirect": "false"}, // HTTP is measured, too
-	}}
+	settings := map[string]string{"ssl-redirect": "false"} // HTTP is measured, too
+	maps.Copy(settings, c.Feature.Settings)
+	all := append([]apiserver.Object{&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "bench", Name: "settings"}, Data: settings}}, c.Feature.Objects...)
 	for n := range namespaces {
 		all = append(all, &corev1.Secret{
 			ObjectMeta: metav1.ObjectMeta{Namespace: namespaceOf(n), Name: "wildcard"}, Type: corev1.SecretTypeTLS,
-			Data: map[string][]byte{corev1.TLSCertKey: pair.certificate, corev1.TLSPrivateKeyKey: pair.key},
+			Data: map[string][]byte{corev1.TLSCertKey: pair.certificate, corev1.TLSPrivateKeyKey: pair.key, "ca.crt": pair.certificate},
 		})
 	}
 	for n := range c.Hosts {
-		all = append(all, objects(n, c.Pods)...)
+		all = append(all, c.objects(n, c.Pods)...)
 	}
 	if err := c.api.Put(all...); err != nil {
 		return err
@@ -98,7 +99,7 @@ func (c *Controller) serveAPI() error {
 }
 
 // objects are the Ingress of a host, its Services and their endpoints.
-func objects(n int, pods []string) []apiserver.Object {
+func (c *Controller) objects(n int, pods []string) []apiserver.Object {
 	meta := metav1.ObjectMeta{Namespace: namespaceOf(n), Name: fmt.Sprintf("web-%d", n), Generation: 1}
 	ingress := &networkingv1.Ingress{ObjectMeta: meta, Spec: networkingv1.IngressSpec{
 		TLS: []networkingv1.IngressTLS{{Hosts: []string{fleet.Host(n)}, SecretName: "wildcard"}},
@@ -119,17 +120,20 @@ func objects(n int, pods []string) []apiserver.Object {
 			Spec:       corev1.ServiceSpec{Ports: []corev1.ServicePort{{Name: "http", Port: 80}}},
 		}, fleet.Slice(meta.Namespace, service, PodPort, pods...))
 	}
+	if c.Feature.Ingress != nil {
+		c.Feature.Ingress(ingress)
+	}
 	return all
 }
 
 // SetHost implements Server. The objects of a host that exists are those of before but for the endpoints.
 func (c *Controller) SetHost(_ context.Context, n int, pods ...string) error {
-	return c.api.Put(objects(n, pods)...)
+	return c.api.Put(c.objects(n, pods)...)
 }
 
 // RemoveHost implements Server.
 func (c *Controller) RemoveHost(_ context.Context, n int) error {
-	return c.api.Remove(objects(n, c.Pods)...)
+	return c.api.Remove(c.objects(n, c.Pods)...)
 }
 
 // Stop implements Server.
