@@ -61,8 +61,8 @@ type HTTP struct {
 	StreamLog StreamLog
 	// Keepalive says which idle connections to endpoints are kept.
 	Keepalive Keepalive
-	// Directives are further ones of the http level. Guards come first in each server that an Ingress names and in the default
-	// server, before all else that it does with a request.
+	// Directives are further ones of the http level. Guards come first in each server that an Ingress names, in those that
+	// redirect to one and in the default server, before all else that it does with a request.
 	Directives, Guards Directives
 	// NamesHash is the least size of the table of server names and of its buckets; it grows with the names.
 	NamesHash struct{ Size, Bucket int }

@@ -55,7 +55,7 @@ func (t *translator) redirectServers() {
 		other := wwwOf(s.Name)
 		if s.WWW && !s.IsDefault() && !strings.HasPrefix(s.Name, "*") && !t.isTaken(other) {
 			t.aliases[other] = true
-			t.place(redirectRank, s.Name, &nginx.Server{Name: other, RedirectTo: s.Name, Owner: s.Owner})
+			t.place(redirectRank, s.Name, &nginx.Server{Name: other, RedirectTo: s.Name, Owner: s.Owner, Directives: slices.Clone(t.http.Guards)})
 			t.shareCertificate(s.Name, other)
 		}
 	}
