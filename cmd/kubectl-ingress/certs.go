@@ -41,11 +41,7 @@ func certsCommand(k *kube) *cobra.Command {
 		Short: "Show which certificate each host serves, and until when; never a key",
 		Args:  cobra.NoArgs,
 		RunE: k.run(func(ctx context.Context, _ []string) error {
-			c, err := k.chosen(ctx)
-			if err != nil {
-				return err
-			}
-			plan, err := k.plan(ctx, c)
+			c, plan, err := k.chosenPlan(ctx)
 			if err != nil {
 				return err
 			}

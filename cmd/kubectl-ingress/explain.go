@@ -29,11 +29,7 @@ The exit status is 0 if a pod gets the request or it is redirected, 1 if NGINX i
 			if err != nil {
 				return err
 			}
-			c, err := k.chosen(ctx)
-			if err != nil {
-				return err
-			}
-			plan, err := k.plan(ctx, c)
+			_, plan, err := k.chosenPlan(ctx)
 			if err != nil {
 				return err
 			}

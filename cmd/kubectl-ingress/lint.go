@@ -25,11 +25,7 @@ The exit status is 1 if one of the Problems is an error.`,
 		ValidArgs: []cobra.Completion{"ingresses", "ingress", "ing"},
 		Args:      cobra.MatchAll(cobra.MaximumNArgs(1), cobra.OnlyValidArgs),
 		RunE: k.run(func(ctx context.Context, _ []string) error {
-			c, err := k.chosen(ctx)
-			if err != nil {
-				return err
-			}
-			plan, err := k.plan(ctx, c)
+			_, plan, err := k.chosenPlan(ctx)
 			if err != nil {
 				return err
 			}

@@ -37,11 +37,7 @@ func listCommand(k *kube) *cobra.Command {
 		Short:   "List hosts and paths, the Services they lead to, and how many endpoints are ready",
 		Args:    cobra.NoArgs,
 		RunE: k.run(func(ctx context.Context, _ []string) error {
-			c, err := k.chosen(ctx)
-			if err != nil {
-				return err
-			}
-			plan, err := k.plan(ctx, c)
+			_, plan, err := k.chosenPlan(ctx)
 			if err != nil {
 				return err
 			}

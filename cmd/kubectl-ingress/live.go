@@ -105,11 +105,7 @@ func backendsCommand(k *kube) *cobra.Command {
 		Short: "Show the endpoints of backends as workers have them, and why an address gets no requests",
 		Args:  cobra.MaximumNArgs(1),
 		RunE: k.run(func(ctx context.Context, args []string) error {
-			c, err := k.chosen(ctx)
-			if err != nil {
-				return err
-			}
-			plan, err := k.plan(ctx, c)
+			c, plan, err := k.chosenPlan(ctx)
 			if err != nil {
 				return err
 			}

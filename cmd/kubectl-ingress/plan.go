@@ -110,6 +110,16 @@ func (k *kube) plan(ctx context.Context, c *controllerSeen) (controller.Plan, er
 	return plan, err
 }
 
+// chosenPlan is the plan of the one controller that flags choose, and that controller.
+func (k *kube) chosenPlan(ctx context.Context) (*controllerSeen, controller.Plan, error) {
+	c, err := k.chosen(ctx)
+	if err != nil {
+		return nil, controller.Plan{}, err
+	}
+	plan, err := k.plan(ctx, c)
+	return c, plan, err
+}
+
 // believed leaves out Problems that may only mean that the user may not look.
 func (k *kube) believed(ctx context.Context, all translate.Problems) translate.Problems {
 	hidden := map[string]bool{}
