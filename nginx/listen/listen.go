@@ -3,11 +3,11 @@
 package listen
 
 import (
+	"bytes"
 	"fmt"
 	"net/netip"
 	"slices"
 	"strconv"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -20,11 +20,15 @@ type Address struct {
 	UDP bool
 }
 
-// Further says why NGINX could not listen on an address of a stream that one nginx.conf has and the one before it has not; nil if it
-// could.
-func Further(before, conf string) error {
-	known := Streams(before)
-	for _, a := range Streams(conf) {
+// Further says why NGINX could not listen on an address of a stream that an nginx.conf has and the one that runs has not; nil if it
+// could. What runs is asked for only if there are streams: a configuration may have megabytes.
+func Further(conf []byte, running func() []byte) error {
+	wanted := Streams(conf)
+	if len(wanted) == 0 {
+		return nil
+	}
+	known := Streams(running())
+	for _, a := range wanted {
 		if slices.Contains(known, a) {
 			continue
 		}
@@ -36,12 +40,12 @@ func Further(before, conf string) error {
 }
 
 // Streams are the addresses of the stream block of an nginx.conf, those of Unix sockets left out. There is none in what cannot be read.
-func Streams(conf string) []Address {
-	_, block, found := strings.Cut(conf, "\nstream {\n")
-	if !found {
+func Streams(conf []byte) []Address {
+	start := bytes.Index(conf, []byte("\nstream {\n"))
+	if start < 0 {
 		return nil
 	}
-	tree, err := nginx.Parse("stream {\n" + block)
+	tree, err := nginx.Parse(string(conf[start:]))
 	if err != nil {
 		return nil
 	}

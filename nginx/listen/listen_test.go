@@ -32,11 +32,11 @@ stream {
 	want := []Address{
 		{netip.MustParseAddrPort("0.0.0.0:5432"), false}, {netip.MustParseAddrPort("[::]:5432"), false}, {netip.MustParseAddrPort("127.0.0.1:53"), true},
 	}
-	if diff := cmp.Diff(want, Streams(conf), cmpopts.EquateComparable(netip.AddrPort{})); diff != "" {
+	if diff := cmp.Diff(want, Streams([]byte(conf)), cmpopts.EquateComparable(netip.AddrPort{})); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 	for _, text := range []string{"", "http {\n}\n", "\nstream {\n  server {\n"} {
-		if got := Streams(text); len(got) > 0 {
+		if got := Streams([]byte(text)); len(got) > 0 {
 			t.Errorf("%q listens on %v", text, got)
 		}
 	}

@@ -98,8 +98,11 @@ func (s *Supervisor) runTest(ctx context.Context, files nginx.Files) error {
 // tryPorts finds a port that another program has. Those of the configuration that NGINX runs are its own.
 func (s *Supervisor) tryPorts(files nginx.Files) error {
 	conf, _ := files.Get(mainFile)
-	before, _ := os.ReadFile(filepath.Join(s.configurations.directory(s.configurations.current()), mainFile)) // there may be none
-	if err := listen.Further(string(before), string(conf)); err != nil {
+	running := func() []byte {
+		text, _ := os.ReadFile(filepath.Join(s.configurations.directory(s.configurations.current()), mainFile)) // there may be none
+		return text
+	}
+	if err := listen.Further(conf, running); err != nil {
 		return &ConfigError{Message: err.Error()}
 	}
 	return nil
