@@ -36,9 +36,8 @@ var forwarding = Feature{
 	HTTP: func(v Values, h *nginx.HTTP) error {
 		proxies, err := trustedProxies(v)
 		h.ProxyProtocol = useProxyProtocol.In(v)
-		h.FromHeaders = !h.ProxyProtocol && (useForwardedHeaders.In(v) || enableRealIP.In(v))
-		h.Clients = clientAddress(v, proxies)
-		h.Clients = append(h.Clients, trust(v, proxies)...)
+		h.RealIP = realIP(v, proxies)
+		h.Clients = trust(v, proxies)
 		h.Clients = append(h.Clients, askedHost(v)...)
 		h.Clients = append(h.Clients, askedScheme(v)...)
 		h.Clients = append(h.Clients, askedPort(v)...)
@@ -77,22 +76,16 @@ func forwardingWithoutEffect(v Values) error {
 	return errors.Join(mistakes...)
 }
 
-// clientAddress has NGINX find $remote_addr. Where nobody is to be believed it is that of the connection.
-func clientAddress(v Values, proxies []netip.Prefix) nginx.Directives {
-	var source nginx.Arg
-	switch {
-	case useProxyProtocol.In(v):
-		source = nginx.Verbatim("proxy_protocol")
-	case useForwardedHeaders.In(v), enableRealIP.In(v):
-		source = nginx.Verbatim(forwardedForHeader.In(v))
-	default:
-		return nil
+// realIP is who is believed in saying who the client is, and the header that says it.
+func realIP(v Values, proxies []netip.Prefix) nginx.RealIP {
+	var r nginx.RealIP
+	if !useProxyProtocol.In(v) && (useForwardedHeaders.In(v) || enableRealIP.In(v)) {
+		r.Header = forwardedForHeader.In(v)
 	}
-	list := nginx.Directives{nginx.D("real_ip_header", source), nginx.D("real_ip_recursive", nginx.OnOff(true))}
 	for _, p := range proxies {
-		list.Add("set_real_ip_from", network(p))
+		r.Proxies = append(r.Proxies, network(p))
 	}
-	return list
+	return r
 }
 
 // The variables that tell whether somebody is believed: who has opened the connection, in what the PROXY protocol says, and who has

@@ -18,6 +18,23 @@ type Config struct {
 	Streams   Streams
 }
 
+// RealIP is where $remote_addr comes from, if not from the connection: NGINX's realip module.
+type RealIP struct {
+	// Header of requests that has the address; "" for none.
+	Header string
+	// Proxies are the addresses and networks that are believed.
+	Proxies []Arg
+}
+
+// Trust are the directives that have the proxies believed.
+func (r RealIP) Trust() Directives {
+	var list Directives
+	for _, p := range r.Proxies {
+		list.Add("set_real_ip_from", p)
+	}
+	return list
+}
+
 // HTTP is what holds for all hosts.
 type HTTP struct {
 	// Shared are directives that every location inherits unless it has its own of the same name.
@@ -32,12 +49,12 @@ type HTTP struct {
 	HSTS string
 	// Answers are what headers of all answers say of us, and what the administrator adds.
 	Answers Directives
-	// Clients say who asks and for what, whatever stands before us: $remote_addr, and the variables $best_http_host, $req_id,
-	// $pass_access_scheme and $pass_server_port.
+	// Clients say for what clients ask, whatever stands before us: the variables $best_http_host, $req_id, $pass_access_scheme and
+	// $pass_server_port.
 	Clients Directives
-	// FromHeaders tells whether $remote_addr is what a header says.
-	FromHeaders bool
-	// ProxyProtocol has every connection begin with a header of the PROXY protocol.
+	// RealIP says who they are.
+	RealIP RealIP
+	// ProxyProtocol has every connection begin with a header of the PROXY protocol, which says so then, in place of a header.
 	ProxyProtocol bool
 	// LooseNames tells that names of request headers may have more than letters, digits and dashes, so that workers have to take
 	// out those that pods could take for ours.

@@ -2,7 +2,6 @@ package templates
 
 import (
 	"fmt"
-	"slices"
 
 	"github.com/sluice-ingress/sluice/nginx"
 )
@@ -13,6 +12,9 @@ const (
 	httpsSocket       = "/body/https.sock"       // takes TLS for the servers here, if other TLS is passed through
 	passthroughSocket = "/body/passthrough.sock" // takes that
 )
+
+// proxyProtocol is what NGINX calls the PROXY protocol where it takes one, and where it takes clients' addresses from it.
+const proxyProtocol = "proxy_protocol"
 
 // streamsFile has the upstream blocks of streams. Like upstreams.conf it has endpoints, which are not in the hash.
 const streamsFile = "streams.conf"
@@ -67,21 +69,28 @@ func (r *renderer) streamLog() nginx.Directives {
 	return nginx.Directives{nginx.D("log_format", name, format), nginx.D("access_log", nginx.Verbatim(path), name)}
 }
 
-// clients say who asks. Where TLS comes from the stream block, that says so, in the PROXY protocol; NGINX takes one source only.
+// clients say who asks, and for what. Where TLS comes from the stream block, that says who asks, in the PROXY protocol; NGINX takes
+// one source only.
 func (r *renderer) clients() nginx.Directives {
-	list := r.config.HTTP.Clients
-	if len(r.config.Streams.Passthrough) == 0 {
-		return list
+	var list nginx.Directives
+	http, behind := r.config.HTTP, len(r.config.Streams.Passthrough) > 0
+	source := http.RealIP.Header
+	if http.ProxyProtocol {
+		source = proxyProtocol
 	}
-	list = slices.DeleteFunc(slices.Clone(list), func(d nginx.Directive) bool { return d.Name == "real_ip_header" })
-	list.Add("set_real_ip_from", nginx.Verbatim("unix:"))
-	list.Add("real_ip_header", nginx.Verbatim("proxy_protocol"))
+	if source != "" && !behind {
+		list.Add("real_ip_header", nginx.Verbatim(source))
+	}
+	if source != "" {
+		list.Add("real_ip_recursive", nginx.OnOff(true))
+		list = append(list, http.RealIP.Trust()...)
+	}
+	list = append(list, http.Clients...)
+	if behind {
+		list.Add("set_real_ip_from", nginx.Verbatim("unix:"))
+		list.Add("real_ip_header", nginx.Verbatim(proxyProtocol))
+	}
 	return list
-}
-
-// named are the directives of that name.
-func named(list nginx.Directives, name string) nginx.Directives {
-	return slices.DeleteFunc(slices.Clone(list), func(d nginx.Directive) bool { return d.Name != name })
 }
 
 func block(name string, inside nginx.Directives, args ...nginx.Arg) nginx.Directive {
@@ -98,7 +107,7 @@ func (r *renderer) listener(l *nginx.Listener) nginx.Directives {
 			args = append(args, nginx.Verbatim("udp"))
 		}
 		if l.Accepts {
-			args = append(args, nginx.Verbatim("proxy_protocol"))
+			args = append(args, nginx.Verbatim(proxyProtocol))
 		}
 		list.Add("listen", args...)
 	}
@@ -128,8 +137,8 @@ func (r *renderer) passthrough() nginx.Directives {
 	var first nginx.Directives
 	options := nginx.Words("reuseport", "backlog=4096")
 	if r.config.HTTP.ProxyProtocol {
-		options = append(options, nginx.Verbatim("proxy_protocol"))
-		first = append(first, named(r.config.HTTP.Clients, "set_real_ip_from")...)
+		options = append(options, nginx.Verbatim(proxyProtocol))
+		first = append(first, r.config.HTTP.RealIP.Trust()...)
 	}
 	for _, address := range r.config.HTTP.Listening.On(r.options.HTTPSPort, r.options.IPv6) {
 		first.Add("listen", append([]nginx.Arg{address}, options...)...)
@@ -141,7 +150,7 @@ func (r *renderer) passthrough() nginx.Directives {
 		nginx.D("proxy_pass", nginx.Var("passthrough_hop")),
 	)
 	second := nginx.Directives{
-		nginx.D("listen", nginx.Verbatim(away), nginx.Verbatim("proxy_protocol")),
+		nginx.D("listen", nginx.Verbatim(away), nginx.Verbatim(proxyProtocol)),
 		nginx.D("set_real_ip_from", nginx.Verbatim("unix:")),
 		nginx.D("ssl_preread", nginx.OnOff(true)),
 		nginx.D("proxy_pass", nginx.Var("passthrough_target")),

@@ -30,7 +30,7 @@ func (t *translator) pass(h *host, s *nginx.Server) {
 	}
 	finding := annotations.NoPassthrough(why)
 	if why == "" {
-		if !t.http.FromHeaders {
+		if t.http.RealIP.Header == "" {
 			return
 		}
 		finding = annotations.ForwardedForIsIgnored()
