@@ -23,6 +23,15 @@ func planOptions(selection settings.Selection) (controller.Options, error) {
 	return renderOptions(selection, process, "")
 }
 
+// chosenFormat is the one that --format names.
+func chosenFormat[F any](formats map[string]F, name string) (F, error) {
+	format, known := formats[name]
+	if !known {
+		return format, fmt.Errorf("--format: %q is none of %s", name, strings.Join(slices.Sorted(maps.Keys(formats)), ", "))
+	}
+	return format, nil
+}
+
 func lintCommand() *cobra.Command {
 	var (
 		selection settings.Selection
@@ -41,9 +50,9 @@ warnings), and 2 if nothing could be read.`,
 		Example: "  sluice lint -f deploy/\n  kubectl get ingress,service,endpointslice,secret,configmap -A -o yaml | sluice lint -f - --complete",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			write, known := lint.Formats[format]
-			if !known {
-				return fmt.Errorf("--format: %q is none of %s", format, strings.Join(slices.Sorted(maps.Keys(lint.Formats)), ", "))
+			write, err := chosenFormat(lint.Formats, format)
+			if err != nil {
+				return err
 			}
 			options, err := planOptions(selection)
 			if err != nil {

@@ -38,9 +38,9 @@ read.`,
 		Example: "  kubectl get ingress,ingressclass,configmap,deployment,daemonset -A -o yaml | sluice migrate -f - --format html >move.html",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			write, known := migrate.Formats[format]
-			if !known {
-				return fmt.Errorf("--format: %q is none of %s", format, strings.Join(slices.Sorted(maps.Keys(migrate.Formats)), ", "))
+			write, err := chosenFormat(migrate.Formats, format)
+			if err != nil {
+				return err
 			}
 			given, err := readInput(paths, cmd.InOrStdin())
 			if err != nil {

@@ -15,6 +15,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
 	"github.com/sluice-ingress/sluice/nginx/dynamic"
 )
 
@@ -264,6 +267,17 @@ func routed(shapes map[string]string) dynamic.State {
 	return s
 }
 
+// shapes are those that NGINX's routes lead to, by host.
+func (tr *trial) shapes() map[string]string {
+	tr.lua.mu.Lock()
+	defer tr.lua.mu.Unlock()
+	got := map[string]string{}
+	for host, entry := range tr.lua.all.Routes {
+		got[host] = entry.Routes[0].Shape
+	}
+	return got
+}
+
 func TestRoutesWaitForTheirShapes(t *testing.T) {
 	tr, ctx := newTrial(t), context.Background()
 	for _, step := range []struct {
@@ -287,14 +301,8 @@ func TestRoutesWaitForTheirShapes(t *testing.T) {
 		if err := step.do(); err != nil {
 			t.Fatalf("%s: %v", step.name, err)
 		}
-		tr.lua.mu.Lock()
-		got := map[string]string{}
-		for host, entry := range tr.lua.all.Routes {
-			got[host] = entry.Routes[0].Shape
-		}
-		tr.lua.mu.Unlock()
-		if len(got)+len(step.want) > 0 && !reflect.DeepEqual(got, step.want) {
-			t.Errorf("%s: NGINX has %v, want %v", step.name, got, step.want)
+		if diff := cmp.Diff(step.want, tr.shapes(), cmpopts.EquateEmpty()); diff != "" {
+			t.Errorf("%s: NGINX has (-want +got):\n%s", step.name, diff)
 		}
 	}
 }
@@ -336,14 +344,8 @@ func TestRoutesOfHostsThatMove(t *testing.T) {
 		if err := step.do(); err != nil {
 			t.Fatalf("%s: %v", step.name, err)
 		}
-		tr.lua.mu.Lock()
-		got := map[string]string{}
-		for host, entry := range tr.lua.all.Routes {
-			got[host] = entry.Routes[0].Shape
-		}
-		tr.lua.mu.Unlock()
-		if len(got)+len(step.want) > 0 && !reflect.DeepEqual(got, step.want) {
-			t.Errorf("%s: NGINX has %v, want %v", step.name, got, step.want)
+		if diff := cmp.Diff(step.want, tr.shapes(), cmpopts.EquateEmpty()); diff != "" {
+			t.Errorf("%s: NGINX has (-want +got):\n%s", step.name, diff)
 		}
 	}
 }
