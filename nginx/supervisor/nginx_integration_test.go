@@ -7,26 +7,24 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
-	"net/http/httptest"
 	"os"
-	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/sluice-ingress/sluice/nginx"
 	"github.com/sluice-ingress/sluice/nginx/dynamic"
-	"github.com/sluice-ingress/sluice/persistent"
+	"github.com/sluice-ingress/sluice/test/bare"
 )
 
-const (
-	binary  = "/usr/sbin/nginx"
-	modules = "/usr/lib/nginx/modules"
-	workers = 2
-	address = "127.0.0.1:18000"
+const address = "127.0.0.1:18000"
+
+var (
+	get     = bare.Address(address).Get
+	mustGet = bare.Address(address).MustGet
+	backend = bare.Backend
+	within  = bare.Within
 )
 
 // site is a supervisor with a real NGINX.
@@ -35,44 +33,19 @@ type site struct {
 	t    *testing.T
 	dir  string
 	stop func() // ends Run and waits for it
-	log  *output
-}
-
-// output collects what NGINX writes and shows it if the test fails.
-type output struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.String()
+	log  *bare.Output
 }
 
 // newSite makes a supervisor that does not run yet, in dir or a directory of its own.
 func newSite(t *testing.T, dir string, change ...func(*Options)) *site {
 	t.Helper()
-	if _, err := os.Stat(binary); err != nil {
-		t.Fatalf("this test needs the Debian root, run it by rootfs/enter: %v", err)
-	}
+	bare.NeedNGINX(t)
 	if dir == "" {
-		var err error
-		dir, err = os.MkdirTemp("", "sluice") // short, since the name of a socket has to be
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { os.RemoveAll(dir) })
+		dir = bare.Dir(t)
 	}
-	log := &output{}
+	log := bare.NewOutput(t)
 	options := Options{
-		Binary: binary, Dir: dir, Stderr: log,
+		Binary: bare.Binary, Dir: dir, Stderr: log,
 		Log:           slog.New(slog.NewTextHandler(log, nil)),
 		ShutdownGrace: 5 * time.Second,
 		ReloadTimeout: 20 * time.Second,
@@ -80,11 +53,6 @@ func newSite(t *testing.T, dir string, change ...func(*Options)) *site {
 	for _, c := range change {
 		c(&options)
 	}
-	t.Cleanup(func() {
-		if t.Failed() {
-			t.Logf("log:\n%s", log)
-		}
-	})
 	return &site{Supervisor: New(options), t: t, dir: dir, log: log, stop: func() {}}
 }
 
@@ -123,61 +91,8 @@ func (s *site) left() []string {
 	return titles
 }
 
-// files is a configuration that answers / with its generation, and /app from the backend "app". more goes
-// into its server block, after line 40.
 func (s *site) files(generation string, more ...string) nginx.Files {
-	lua, err := filepath.Abs("../../rootfs/etc/nginx/lua")
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	text := strings.NewReplacer("DIR", s.dir, "MODULES", modules, "LUA", lua, "WORKERS", fmt.Sprint(workers),
-		"GENERATION", generation, "ADDRESS", address).Replace(`
-load_module MODULES/ndk_http_module.so;
-load_module MODULES/ngx_http_lua_module.so;
-pid DIR/nginx.pid;
-daemon off;
-user root;
-worker_processes WORKERS;
-worker_shutdown_timeout 60s;
-error_log stderr notice;
-events { worker_connections 1024; }
-http {
-    lua_package_path "LUA/?.lua;;";
-    lua_shared_dict sluice_state 4m;
-    lua_shared_dict sluice_certificates 4m;
-    init_by_lua_block { require("ingress").init("DIR/state.jsonl") }
-    init_worker_by_lua_block { require("ingress").init_worker("GENERATION") }
-    access_log off;
-    client_body_temp_path DIR/body;
-    proxy_temp_path DIR/proxy;
-    fastcgi_temp_path DIR/fastcgi;
-    uwsgi_temp_path DIR/uwsgi;
-    scgi_temp_path DIR/scgi;
-    include upstreams.conf;
-    server {
-        listen unix:DIR/state.sock;
-        client_body_buffer_size 1m;
-        location / { content_by_lua_block { require("ingress").control() } }
-    }
-    server {
-        listen ADDRESS reuseport;
-        location = / { return 200 "GENERATION"; }
-        location = /slow { content_by_lua_block { ngx.say("here"); ngx.flush(true); ngx.sleep(50) } }
-        location = /app {
-            set $backend app;
-            rewrite_by_lua_block { require("ingress").rewrite() }
-            proxy_pass http://app;
-        }
-`)
-	text += "location /more { set $namespace shop; set $ingress_name web;\n" + strings.Join(more, "\n") + "\n}\n    }\n}\n"
-	return nginx.Files{
-		Generation: generation,
-		List: []nginx.File{
-			{Name: "nginx.conf", Content: []byte(text)},
-			{Name: "upstreams.conf", Content: []byte(
-				`upstream app { server 0.0.0.1:1; balancer_by_lua_block { require("ingress").balance() } }`)},
-		},
-	}
+	return bare.Address(address).Files(s.t, s.dir, generation, more...)
 }
 
 func (s *site) mustApply(f nginx.Files) {
@@ -192,53 +107,6 @@ func (s *site) mustPush(state dynamic.State) {
 	if err := s.Push(context.Background(), state); err != nil {
 		s.t.Fatal(err)
 	}
-}
-
-// fresh makes a connection for each request, so that none stays with an old worker.
-var fresh = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 10 * time.Second}
-
-func get(path string) (string, error) {
-	response, err := fresh.Get("http://" + address + path)
-	if err != nil {
-		return "", err
-	}
-	defer response.Body.Close()
-	body, err := io.ReadAll(response.Body)
-	if err == nil && response.StatusCode != http.StatusOK {
-		err = fmt.Errorf("%s: %s", path, response.Status)
-	}
-	return string(body), err
-}
-
-func mustGet(t *testing.T, path, want string) {
-	t.Helper()
-	if got, err := get(path); err != nil || got != want {
-		t.Fatalf("%s answers %q (%v), want %q", path, got, err, want)
-	}
-}
-
-// within waits for a condition.
-func within(t *testing.T, limit time.Duration, what string, is func() bool) time.Duration {
-	t.Helper()
-	started := time.Now()
-	for !is() {
-		if time.Since(started) > limit {
-			t.Fatalf("not after %s: %s", limit, what)
-		}
-		time.Sleep(2 * time.Millisecond)
-	}
-	return time.Since(started)
-}
-
-// backend answers with its name; the state says where it is.
-func backend(t *testing.T, name string) dynamic.State {
-	t.Helper()
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, name) }))
-	t.Cleanup(server.Close)
-	a := server.Listener.Addr().(*net.TCPAddr)
-	return dynamic.State{Backends: persistent.Of(map[string]dynamic.Backend{
-		"app": {Endpoints: []dynamic.Endpoint{{Address: a.IP.String(), Port: a.Port}}},
-	})}
 }
 
 // load sends requests until it is stopped, some over connections that stay.
