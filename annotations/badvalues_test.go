@@ -79,12 +79,14 @@ func badValues(t *testing.T) string {
 		}
 		b.WriteString(badRows(t, without, e.Key, tried))
 	}
-	badHeading(&b, "Annotations of ingress-nginx that are not supported yet")
 	var missing []string
 	for _, names := range annotations.Missing() {
 		missing = append(missing, names...)
 	}
 	slices.Sort(missing)
+	if len(missing) > 0 {
+		badHeading(&b, "Annotations of ingress-nginx that are not supported yet")
+	}
 	for _, key := range missing {
 		b.WriteString(badRows(t, without, key, []string{"maybe"}))
 	}

@@ -376,7 +376,7 @@ func TestOutcomesOfBadValues(t *testing.T) {
 		"auth-tls-error-page", "auth-tls-match-cn", "auth-tls-pass-certificate-to-upstream", "auth-tls-secret",
 		"client-body-buffer-size", "configuration-snippet", "connection-proxy-header", "custom-http-errors", "default-backend",
 		"fastcgi-index", "fastcgi-params-configmap", "from-to-www-redirect", "limit-allowlist", "limit-connections", "limit-rpm", "limit-rps", "load-balance", "modsecurity-snippet", "opentelemetry-operation-name", "permanent-redirect",
-		"permanent-redirect-code", "proxy-ssl-secret", "relative-redirects", "server-alias", "server-snippet", "ssl-ciphers",
+		"permanent-redirect-code", "proxy-ssl-secret", "relative-redirects", "server-alias", "server-snippet", "ssl-ciphers", "stream-snippet",
 		"temporal-redirect", "temporal-redirect-code", "upstream-hash-by", "upstream-hash-by-subset", "upstream-hash-by-subset-size",
 		"upstream-vhost", "x-forwarded-prefix",
 	}

@@ -23,11 +23,9 @@ func isOn(text string) bool {
 	return err == nil && on
 }
 
-// notYet are the annotations of ingress-nginx that have no feature here yet. A feature that comes takes its
+// notYet are the annotations of ingress-nginx that have no feature here yet: none of 1.15.1. A feature that comes takes its
 // names out of here.
-var notYet = collect([]group{
-	{foreign{outcome: Refuse}, []string{"stream-snippet"}},
-})
+var notYet = collect(nil)
 
 // group is a list of names that are treated alike.
 type group struct {

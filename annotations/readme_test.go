@@ -90,6 +90,9 @@ func missing(b *strings.Builder, lists map[annotations.Outcome][]string, says ma
 			fmt.Fprintf(b, "\n%s: `%s`.\n", says[outcome], strings.Join(list, "`, `"))
 		}
 	}
+	if len(lists) == 0 {
+		b.WriteString("\nThere are none.\n")
+	}
 }
 
 var bad = map[annotations.Outcome]string{annotations.UseDefault: "default", annotations.Deny: "503", annotations.Refuse: "refused"}

@@ -75,6 +75,12 @@ func snippetOf(key string, place snippet.Place) *Setting[snippetText] {
 	})
 }
 
+// anyText tells whether the administrator lets any text of Ingresses through as it stands.
+func anyText(v Values) bool {
+	allowed, _ := level(v)
+	return allowSnippets.In(v) == "true" && allowed == critical
+}
+
 func findingsOf(mistakes []snippet.Mistake) []Finding {
 	var findings []Finding
 	for _, m := range mistakes {

@@ -33,14 +33,16 @@ var (
 		Edges: []string{"$remote_addr ${status}x \"'\\;{}", strings.Repeat("a", maxText)},
 	}, nginx.Arg{}).ConfigOnly().Example("[$remote_addr] $status").
 		Doc("Format of that log.")
-	streamSnippet = ownSnippet("stream-snippet", "Directives within stream, in NGINX's own language, as they stand. They count as long as there are TCP or UDP services, or TLS that is passed through.", "tcp_nodelay on;")
+	streamSnippetEverywhere = ownSnippet("stream-snippet", "Directives within stream, in NGINX's own language, as they stand. Ports that the controller uses are not theirs.", "tcp_nodelay on;")
+	streamSnippet           = New("stream-snippet", streamSnippetEverywhere.kind, nil).Bad(Refuse).Allow(allowStreamSnippet).Example("server { listen 9000; proxy_pass 192.0.2.1:9000; }").
+				Doc("The same, of an Ingress that is served; all texts stand one below the other. It needs allow-snippet-annotations: true and annotations-risk-level: Critical.")
 )
 
 var streams = Feature{
 	Name: "TCP and UDP services",
 	Settings: Settings{
 		streamTimeout, streamNext, streamNextTimeout, streamNextTries, streamResponses, streamHeaderTimeout, streamLogOff, streamLogPath, streamLogFormat,
-		streamSnippet,
+		streamSnippetEverywhere, streamSnippet,
 	},
 	HTTP: func(v Values, h *nginx.HTTP) error {
 		h.Streams = nginx.Directives{
@@ -51,11 +53,23 @@ var streams = Feature{
 			nginx.D("proxy_responses", nginx.Int(streamResponses.In(v))),
 			nginx.D("proxy_protocol_timeout", nginx.Seconds(streamHeaderTimeout.In(v))),
 		}
-		h.Streams = append(h.Streams, streamSnippet.In(v)...)
+		h.StreamSnippet = streamSnippetEverywhere.In(v)
 		h.StreamLog = nginx.StreamLog{Off: streamLogOff.In(v), Path: streamLogPath.In(v), Format: streamLogFormat.In(v)}
 		return nil
 	},
 }
+
+// allowStreamSnippet has no level at which the text is looked into: ports and where they lead would be all that is left of it, and TCP and
+// UDP services say that.
+func allowStreamSnippet(v Values, list nginx.Directives) (nginx.Directives, []Finding) {
+	if anyText(v) {
+		return list, nil
+	}
+	return nil, []Finding{{Reason: NotAllowed, Message: "directives of streams are not allowed: the controller's ConfigMap allows them with allow-snippet-annotations: true together with annotations-risk-level: Critical"}}
+}
+
+// StreamSnippet is what an Ingress adds to the stream block.
+func StreamSnippet(v Values) nginx.Directives { return streamSnippet.In(v) }
 
 func parseLogPath(s string) (string, error) {
 	if !strings.HasPrefix(s, "/") || strings.ContainsAny(s, "$\"'\\;{}") || strings.ContainsFunc(s, func(c rune) bool { return c <= ' ' || c > '~' }) {

@@ -211,7 +211,7 @@ func (p *Plan) keys(object *networkingv1.Ingress) []string {
 	return keys[:min(len(keys), mostKeys)]
 }
 
-// linesOf are the lines of that kind that a plan for an Ingress alone has in locations or shapes.
+// linesOf are the lines of that kind that a plan for an Ingress alone has in locations or shapes, or in the stream block.
 func (p *Plan) linesOf(object *networkingv1.Ingress, of func(string) bool) []string {
 	alone, err := p.options.forgetful().Plan(p.Snapshot.Only(object))
 	if err != nil {
@@ -219,10 +219,11 @@ func (p *Plan) linesOf(object *networkingv1.Ingress, of func(string) bool) []str
 	}
 	text, _ := alone.Files.Get("nginx.conf")
 	var found []string
-	n := 0
+	n, inStreams := 0, false
 	for line := range bytes.Lines(text) {
 		n++
-		if origin := alone.Files.Layout.At(n); origin.Location == nil && origin.Shape == nil {
+		inStreams = inStreams || string(line) == "stream {\n" // what is behind it is all of streams
+		if origin := alone.Files.Layout.At(n); origin.Location == nil && origin.Shape == nil && !inStreams {
 			continue
 		}
 		if one := string(bytes.TrimSpace(line)); of(one) {

@@ -91,7 +91,7 @@ func (o Options) Plan(s cluster.Snapshot) (Plan, error) {
 // addStreams adds what workers and users are told of streams, and returns what NGINX is. The Problems of a
 // Result are remembered, so they are copied first.
 func (o Options) addStreams(s cluster.Snapshot, r *translate.Result) nginx.Streams {
-	found := streams.Translate(s, o.Streams, o.Translate, r.Config.Servers, r.State.Backends)
+	found := streams.Translate(s, o.Streams, o.Translate, *r)
 	for name, backend := range found.Backends {
 		r.State.Backends = r.State.Backends.With(name, backend)
 	}

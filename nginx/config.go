@@ -72,8 +72,8 @@ type HTTP struct {
 	AccessLog AccessLog
 	// DefaultCertificate is served when no other fits the server name a client asks for.
 	DefaultCertificate Certificate
-	// Streams are directives of the stream block, the administrator's own last.
-	Streams Directives
+	// Streams are directives of the stream block, if there is one. StreamSnippet are the administrator's own, for which there is one.
+	Streams, StreamSnippet Directives
 	// StreamLog is where connections of streams are logged, and how.
 	StreamLog StreamLog
 	// Keepalive says which idle connections to endpoints are kept.

@@ -9,10 +9,12 @@ type Streams struct {
 	Passthrough []Passthrough
 	// Backends are those of both, by name.
 	Backends []StreamBackend
+	// Snippets are the texts that stand in the block besides, the administrator's first.
+	Snippets Directives
 }
 
 // IsEmpty tells whether no stream block is needed.
-func (s Streams) IsEmpty() bool { return len(s.Listeners)+len(s.Passthrough) == 0 }
+func (s Streams) IsEmpty() bool { return len(s.Listeners)+len(s.Passthrough)+len(s.Snippets) == 0 }
 
 // Listener is a port of a TCP or UDP service.
 type Listener struct {

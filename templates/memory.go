@@ -79,5 +79,6 @@ func (m *Memory) begin(set *Set, o Options, c nginx.Config) {
 
 func equalButEndpoints(a, b nginx.Streams) bool {
 	sameName := func(a, b nginx.StreamBackend) bool { return a.Name == b.Name }
-	return reflect.DeepEqual(a.Listeners, b.Listeners) && slices.Equal(a.Passthrough, b.Passthrough) && slices.EqualFunc(a.Backends, b.Backends, sameName)
+	return reflect.DeepEqual(a.Listeners, b.Listeners) && reflect.DeepEqual(a.Snippets, b.Snippets) &&
+		slices.Equal(a.Passthrough, b.Passthrough) && slices.EqualFunc(a.Backends, b.Backends, sameName)
 }

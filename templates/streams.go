@@ -2,6 +2,7 @@ package templates
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/sluice-ingress/sluice/nginx"
 )
@@ -37,7 +38,7 @@ func (r *renderer) streamsView() *streamsView {
 		Script:   nginx.Verbatim(o.LuaDir + "/stream.js"),
 		Resolver: nginx.Concat(nginx.Verbatim("127.0.0.1:"), nginx.Int(o.StreamPort)),
 		Socket:   nginx.Verbatim(o.StateDir + streamSocket),
-		Settings: append(r.streamLog(), r.config.HTTP.Streams...),
+		Settings: slices.Concat(r.streamLog(), r.config.HTTP.Streams, streams.Snippets),
 	}
 	for _, l := range streams.Listeners {
 		v.Servers = append(v.Servers, block("server", r.listener(l)))

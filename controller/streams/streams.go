@@ -14,7 +14,6 @@ import (
 	"github.com/sluice-ingress/sluice/controller/translate"
 	"github.com/sluice-ingress/sluice/nginx"
 	"github.com/sluice-ingress/sluice/nginx/dynamic"
-	"github.com/sluice-ingress/sluice/persistent"
 )
 
 // Options are what flags say of streams.
@@ -39,17 +38,18 @@ type reader struct {
 	Result
 }
 
-// Translate says what the ConfigMaps mean, and the hosts whose TLS is passed through, of which the backends of HTTP have the
-// endpoints. How endpoints are found is as for HTTP.
-func Translate(s cluster.Snapshot, o Options, find translate.Options, servers []*nginx.Server, http persistent.Map[string, dynamic.Backend]) Result {
+// Translate says what the ConfigMaps mean, the hosts whose TLS is passed through, of which the backends of HTTP have the endpoints, and
+// snippets. How endpoints are found is as for HTTP.
+func Translate(s cluster.Snapshot, o Options, find translate.Options, http translate.Result) Result {
 	r := reader{o, s, find, Result{Backends: map[string]dynamic.Backend{}}}
 	r.services(o.TCP, corev1.ProtocolTCP)
 	r.services(o.UDP, corev1.ProtocolUDP)
-	for _, server := range servers {
+	r.snippets(http)
+	for _, server := range http.Config.Servers {
 		if server.Passthrough != "" {
 			name := "tls/" + server.Passthrough
 			r.Streams.Passthrough = append(r.Streams.Passthrough, nginx.Passthrough{Host: server.Name, Backend: name})
-			r.Backends[name] = dynamic.Backend{Endpoints: http.At(server.Passthrough).Endpoints}
+			r.Backends[name] = dynamic.Backend{Endpoints: http.State.Backends.At(server.Passthrough).Endpoints}
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.Backends)) {
@@ -67,6 +67,10 @@ func (r *reader) problem(name cluster.Name, key string, severity cluster.Severit
 	if key != "" {
 		p.Field = "data." + key
 	}
+	r.report(p)
+}
+
+func (r *reader) report(p translate.Problem) {
 	place := r.snapshot.Places[p.Object.String()]
 	p.File, p.Line = place.File, place.Line
 	r.Problems = append(r.Problems, p.Printable())

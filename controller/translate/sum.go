@@ -33,6 +33,7 @@ type sum struct {
 	troubled       map[*group]bool // which have Problems
 	problems       Problems        // of them all, in order; nil if that has to be found out
 
+	streams   map[cluster.Name]nginx.Directives // what Ingresses add to the stream block
 	served    int
 	claimed   []*networkingv1.Ingress // in the order of the snapshot, but for the next two
 	claims    []*networkingv1.Ingress // that have come

@@ -50,9 +50,10 @@ type Result struct {
 	Problems     Problems
 	Good         cluster.Fallback // goes into the next snapshot
 	Certificates persistent.Map[string, CertificateUse]
-	Ingresses    int                     // how many are served
-	Claimed      []*networkingv1.Ingress // those that are not served, too
-	Kept         []*networkingv1.Ingress // last good versions that are served in place of present ones
+	Ingresses    int                               // how many are served
+	Claimed      []*networkingv1.Ingress           // those that are not served, too
+	Kept         []*networkingv1.Ingress           // last good versions that are served in place of present ones
+	Streams      map[cluster.Name]nginx.Directives // what Ingresses add to the stream block; not to be written to
 }
 
 // CertificateUse is a certificate that a host serves.

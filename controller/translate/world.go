@@ -201,6 +201,12 @@ func (w *world) count(m *member, by int, stale map[*group]bool) {
 		return
 	}
 	w.sum.served += by
+	if list := annotations.StreamSnippet(m.served.values); len(list) > 0 {
+		w.sum.streams = maps.Clone(w.sum.streams) // results have the former
+		if delete(w.sum.streams, m.name()); by > 0 {
+			put(&w.sum.streams, m.name(), list)
+		}
+	}
 	if !m.standsIn {
 		w.sum.ingresses.count(m.name(), m.served.Ingress, by)
 	}
@@ -228,8 +234,8 @@ func (w *world) result() Result {
 		State: dynamic.State{
 			Settings: settings, Backends: w.sum.backends, Certificates: w.sum.certificates.all, Hosts: w.sum.hosts.all,
 		},
-		Good:      cluster.Fallback{Ingresses: w.sum.ingresses.all, Secrets: w.sum.secrets.all, ConfigMap: orEmpty(w.configMap)},
-		Kept:      w.keptVersions(),
+		Good: cluster.Fallback{Ingresses: w.sum.ingresses.all, Secrets: w.sum.secrets.all, ConfigMap: orEmpty(w.configMap)},
+		Kept: w.keptVersions(), Streams: w.sum.streams,
 		Ingresses: w.sum.served, Claimed: w.sum.claimedInOrder(), Certificates: w.sum.inUse.all,
 	}
 	if w.options.SharedUpstreams {

@@ -29,7 +29,7 @@ var payloads = []string{
 }
 
 // byDesign are the keys of the ConfigMap that are text of the configuration: only the administrator writes there.
-var byDesign = []string{"main-snippet", "http-snippet", "server-snippet", "location-snippet"}
+var byDesign = []string{"main-snippet", "http-snippet", "server-snippet", "location-snippet", "stream-snippet"}
 
 // TestNoValueWritesADirective gives every annotation there is each payload, and the ConfigMap in all its keys, supported
 // or not, with everything allowed but raw snippets: no directive comes of it, nor Lua.

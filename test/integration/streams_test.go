@@ -425,3 +425,52 @@ func passThrough(t *testing.T, mode string) {
 		t.Errorf("in the clear, the host answers %d by %q, %v", status, pod, err)
 	}
 }
+
+const lettingText = `
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: controller, namespace: sluice}
+data: {allow-snippet-annotations: "true", annotations-risk-level: Critical}
+`
+
+// streaming is an Ingress with directives of streams.
+func streaming(name, text string) string {
+	return fmt.Sprintf(`
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: %s, namespace: shop, annotations: {kubernetes.io/ingress.class: nginx, nginx.ingress.kubernetes.io/stream-snippet: %q}}
+spec:
+  rules:
+  - {host: %[1]s.example.com, http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: lines, port: {number: 9000}}}}]}}
+`, name, text)
+}
+
+// Text that NGINX refuses, and a port that another program has, cost the Ingress that has them and nobody else.
+func TestStreamSnippetsThatNGINXRefuses(t *testing.T) {
+	startLinePod(t, 1)
+	other, err := net.Listen("tcp", "127.0.0.1:18625")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	serving := func(port int) string {
+		return fmt.Sprintf("server { listen 127.0.0.1:%d; proxy_pass %s; }", port, net.JoinHostPort(podIP(1), strconv.Itoa(linePort)))
+	}
+	for name := range modes {
+		t.Run(name, func(t *testing.T) {
+			d := startDaemon(t, ports{18601, 18602, 18603}, map[string]string{"services.yaml": streamServices, "config.yaml": lettingText, "fine.yaml": streaming("fine", serving(18621))},
+				"--configmap", "sluice/controller", "--stream-port", "18604", "--routing", name)
+			d.eventually(10*time.Second, "the text is in force", answers("tcp", 18621, 1))
+			d.write("bad.yaml", streaming("bad", "server { listen 127.0.0.1:18622; proxy_pass nobody.invalid:1; }"))
+			d.eventually(20*time.Second, "the log says whose text is refused", d.logs("NGINX refused the configuration because of an object", "Ingress shop/bad", "annotations[nginx.ingress.kubernetes.io/stream-snippet]"))
+			d.write("taken.yaml", streaming("taken", serving(18625)))
+			d.eventually(20*time.Second, "the log says whose port is taken", d.logs("NGINX refused the configuration because of an object", "Ingress shop/taken", "bind() to 127.0.0.1:18625 failed"))
+			d.write("more.yaml", streaming("more", serving(18623)))
+			for _, port := range []int{18621, 18623} {
+				d.eventually(20*time.Second, fmt.Sprintf("port %d is answered", port), answers("tcp", port, 1))
+			}
+			d.write("fine.yaml", streaming("fine", serving(18624)))
+			d.eventually(20*time.Second, "another text is in force", answers("tcp", 18624, 1))
+		})
+	}
+}
