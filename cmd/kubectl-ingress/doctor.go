@@ -118,6 +118,9 @@ func (k *kube) evidence(ctx context.Context) (diagnosis.Evidence, error) {
 			}
 			one.Flags.Selection = c.translation.Selection
 			one.Metrics = k.metrics(ctx, c)
+			for _, asked := range one.Asked() {
+				g.services[asked.Service] = true
+			}
 		}
 		e.Controllers = append(e.Controllers, one)
 		g.lease(ctx, &e, c.flags.Lease)

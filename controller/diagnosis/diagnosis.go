@@ -20,7 +20,7 @@ type Evidence struct {
 	Now         time.Time
 	Controllers []Controller
 	Leases      map[cluster.Name]*coordinationv1.Lease
-	Services    map[cluster.Name]*corev1.Service
+	Services    map[cluster.Name]*corev1.Service              // of controllers and webhooks, and those of Asked
 	Slices      map[cluster.Name][]*discoveryv1.EndpointSlice // by Service
 	Webhooks    []admissionv1.ValidatingWebhookConfiguration
 	Refusals    []corev1.Event // with the reason RefusedByNGINX
@@ -105,6 +105,7 @@ const (
 	CheckWebhook      = "webhook"
 	CheckService      = "service"
 	CheckCertificates = "certificates"
+	CheckAsked        = "asked"
 	CheckProblems     = "problems"
 )
 
@@ -128,7 +129,7 @@ func Examine(e Evidence) []Finding {
 		x.each(check)
 	}
 	x.webhooks()
-	for _, check := range []func(*Controller){x.service, x.certificates, x.problems} {
+	for _, check := range []func(*Controller){x.service, x.certificates, x.asked, x.problems} {
 		x.each(check)
 	}
 	return x.findings

@@ -3,8 +3,10 @@ package diagnosis_test
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -184,8 +186,48 @@ var around = map[string]planted{
 	}, []string{"failed problems Ingress shop/web: gone"}},
 }
 
+// asks has the Ingress ask a Service of the cluster, which is there unless it is changed.
+func asks(target string, change func(*diagnosis.Evidence)) func(*diagnosis.Evidence) {
+	return func(e *diagnosis.Evidence) {
+		c, name := &e.Controllers[0], cluster.Name{Namespace: "auth", Name: "login"}
+		c.Plan.AnnotationsPrefix = "nginx.ingress.kubernetes.io"
+		c.Plan.Claimed[0].Annotations = map[string]string{"nginx.ingress.kubernetes.io/auth-url": target}
+		e.Services[name] = &corev1.Service{Spec: corev1.ServiceSpec{ClusterIP: "10.96.0.1", Ports: []corev1.ServicePort{{Port: 8080}}}}
+		e.Slices[name] = []*discoveryv1.EndpointSlice{{Endpoints: []discoveryv1.Endpoint{{Addresses: []string{"10.0.0.2"}}}}}
+		change(e)
+	}
+}
+
+var login = cluster.Name{Namespace: "auth", Name: "login"}
+
+var asked = map[string]planted{
+	"an auth service": {asks("http://login.auth.svc.cluster.local:8080/check?u=$request_uri", func(*diagnosis.Evidence) {}), nil},
+	"an auth service elsewhere": {asks("https://login.example.com/check", func(e *diagnosis.Evidence) {
+		delete(e.Services, login)
+	}), nil},
+	"a dead auth service": {asks("http://login.auth.svc.cluster.local:8080/check", func(e *diagnosis.Evidence) { delete(e.Slices, login) }),
+		[]string{"failed asked Ingress shop/web: Service auth/login, which is asked about each request, has no ready endpoint; requests get 500"}},
+	"an auth service that is not there": {asks("http://login.auth.svc:8080/check", func(e *diagnosis.Evidence) { delete(e.Services, login) }),
+		[]string{"failed asked Ingress shop/web: Service auth/login, which is asked about each request, does not exist; requests get 500"}},
+	"an auth service on another port": {asks("http://login.auth.svc.cluster.local/check", func(*diagnosis.Evidence) {}),
+		[]string{"failed asked Ingress shop/web: Service auth/login, which is asked about each request, has no port 80; requests get 500"}},
+	"a dead auth service for all": {asks("", func(e *diagnosis.Evidence) {
+		delete(e.Slices, login)
+		c := &e.Controllers[0]
+		c.ConfigMap = cluster.Name{Namespace: "ingress", Name: "settings"}
+		c.Plan.Snapshot = cluster.New(cluster.Lists{
+			Ingresses: c.Plan.Claimed, Classes: slices.Collect(maps.Values(maps.Collect(c.Plan.Snapshot.Classes.All()))),
+			ConfigMaps: []*corev1.ConfigMap{{ObjectMeta: metav1.ObjectMeta{Namespace: "ingress", Name: "settings"}, Data: map[string]string{"global-auth-url": "http://login.auth.svc:8080"}}},
+		})
+	}), []string{"failed asked ConfigMap ingress/settings: Service auth/login, which is asked about each request, has no ready endpoint; requests get 500"}},
+	"an auth service that may not be looked at": {asks("http://login.auth.svc:8080/check", func(e *diagnosis.Evidence) {
+		delete(e.Services, login)
+		e.Unread = []diagnosis.Unread{{What: "Service auth/login", Err: errors.New("forbidden")}}
+	}), []string{"unknown access : Service auth/login cannot be read: forbidden"}},
+}
+
 func TestFindings(t *testing.T) {
-	for _, list := range []map[string]planted{inReplicas, inTheLoop, around} {
+	for _, list := range []map[string]planted{inReplicas, inTheLoop, around, asked} {
 		for name, c := range list {
 			t.Run(name, func(t *testing.T) {
 				e := healthy()
@@ -213,7 +255,7 @@ func TestChecksAreDocumented(t *testing.T) {
 	}
 	for _, check := range []string{
 		diagnosis.CheckAccess, diagnosis.CheckController, diagnosis.CheckClass, diagnosis.CheckRivals, diagnosis.CheckLease, diagnosis.CheckApply,
-		diagnosis.CheckQuarantine, diagnosis.CheckWebhook, diagnosis.CheckService, diagnosis.CheckCertificates, diagnosis.CheckProblems,
+		diagnosis.CheckQuarantine, diagnosis.CheckWebhook, diagnosis.CheckService, diagnosis.CheckCertificates, diagnosis.CheckAsked, diagnosis.CheckProblems,
 	} {
 		if !strings.Contains(string(page), "\n### "+check+"\n") {
 			t.Errorf("docs/kubectl-ingress.md has no section %s", check)

@@ -175,6 +175,15 @@ spec:
 apiVersion: networking.k8s.io/v1
 kind: Ingress
 metadata:
+  name: dead-auth
+  annotations: {nginx.ingress.kubernetes.io/auth-url: "http://empty.NAMESPACE.svc.cluster.local/check"}
+spec:
+  ingressClassName: plugged
+  rules: [{host: dead-auth.DOMAIN, http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: empty, port: {number: 80}}}}]}}]
+---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata:
   name: refused
   annotations: {nginx.ingress.kubernetes.io/proxy-next-upstream-tries: "101"}
 spec:
@@ -205,7 +214,7 @@ func TestDoctorFindsWhatIsPlanted(t *testing.T) {
 	})
 
 	apply := func(documents string) {
-		suite.Apply(t, namespace, strings.ReplaceAll(documents, "DOMAIN", namespace+".example"))
+		suite.Apply(t, namespace, strings.NewReplacer("DOMAIN", namespace+".example", "NAMESPACE", namespace).Replace(documents))
 	}
 	secret, _ := suite.TLSSecretUntil(t, time.Now().Add(-time.Hour), "over", "expired."+namespace+".example")
 	if _, err := suite.Client(t).CoreV1().Secrets(namespace).Create(t.Context(), secret, metav1.CreateOptions{}); err != nil {
@@ -230,6 +239,10 @@ func TestDoctorFindsWhatIsPlanted(t *testing.T) {
 
 	other := suite.Install(t, "rival", strings.NewReplacer("customTemplate: {configMapName: trap}", "", "name: plugged", "name: rival").Replace(values))
 	list := findings(t, "doctor", "-n", namespace)
+	isDead := func(f finding) bool { return f.Check == "asked" && f.Object.Name == "dead-auth" && f.State == "failed" }
+	if !slices.ContainsFunc(list, isDead) {
+		t.Errorf("doctor does not say that nobody answers what auth-url asks: %+v", list)
+	}
 	if !slices.ContainsFunc(list, func(f finding) bool {
 		return f.Check == "rivals" && f.State == "failed" && strings.Contains(f.Cause, "IngressClass plugged") && f.Fix != "" && f.Link != ""
 	}) {
