@@ -21,6 +21,8 @@ func explainCommand(k *kube) *cobra.Command {
 It prints which host and path of which Ingress take the request, what redirects or refuses it, and which pods see what of it.
 Nobody is asked: what depends on the answer of a service, on a count or on a password is said to.
 
+Both modes of --routing answer alike. Hosts and paths are looked up in compiled form whichever the controller has.
+
 The exit status is 0 if a pod gets the request or it is redirected, 1 if NGINX itself answers with an error.`,
 		Example: "  kubectl ingress explain https://shop.example.com/cart\n  kubectl ingress explain POST shop.example.com/cart -H 'X-Canary: always'",
 		Args:    cobra.RangeArgs(1, 2),

@@ -30,6 +30,9 @@ func explainCommand() *cobra.Command {
 It prints which host and path of the manifests take the request, what redirects or refuses it, and which pods
 see what of it. Nothing is asked: what depends on the answer of a service, on a count or on a password is said to.
 
+Both modes of --routing answer alike. Hosts and paths are looked up in compiled form whichever is given, as there
+each has a place in the configuration.
+
 The exit status is 0 if a pod gets the request or it is redirected, 1 if NGINX itself answers with an error, and 2 if
 nothing could be explained.`,
 		Example: "  sluice explain -f shop.yaml https://shop.example.com/cart\n  kubectl get ingress,service,endpointslice -A -o yaml | sluice explain -f - POST shop.example.com/cart -H 'X-Canary: always'",

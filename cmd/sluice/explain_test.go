@@ -39,6 +39,16 @@ func TestExplainNamesWhoAnswers(t *testing.T) {
 	}
 }
 
+func TestExplainSaysTheSameOfBothRoutings(t *testing.T) {
+	compiled, err := explained(t, "shop.example.com/a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if dynamic, err := explained(t, "shop.example.com/a", "--routing", "dynamic"); err != nil || dynamic != compiled {
+		t.Errorf("compiled:\n%s\ndynamic (%v):\n%s", compiled, err, dynamic)
+	}
+}
+
 func TestExplainEndsWithTheStatusOfErrors(t *testing.T) {
 	if out, err := explained(t, "http://nobody.example.com/"); !errors.Is(err, errProblems) || !strings.Contains(out, "NGINX says 404") {
 		t.Errorf("%v\n%s", err, out)
