@@ -63,8 +63,9 @@ type Controller struct {
 	// learned is what applying has shown, written by the applier alone; again asks for a plan with it.
 	learned  atomic.Pointer[experience]
 	again    chan struct{}
-	incident incident // the applier's own
-	kept     Kept     // what Keeper has; the planning loop's own
+	incident incident                  // the applier's own
+	retries  map[cluster.Refusal]retry // likewise
+	kept     Kept                      // what Keeper has; the planning loop's own
 
 	busy atomic.Int64 // when the loop began what it is doing, unix nanoseconds; 0 if idle
 }
@@ -185,7 +186,9 @@ func (c *Controller) applyLoop(ctx context.Context) {
 		if !c.await(ctx, last, pause) {
 			return
 		}
+		c.reconsider(ctx)
 		reloaded, retry := c.apply(ctx)
+		c.schedule()
 		if reloaded {
 			pause = c.Pace.next(pause)
 			last = time.Now()

@@ -254,20 +254,13 @@ func (c *Controller) try(ctx context.Context, plan *Plan, without []candidate) (
 		return nil, errTooLong
 	}
 	c.incident.tests++
-	options, learned := plan.options.forgetful(), c.learned.Load()
-	options.Live = c.liveConfig.Load()
-	snapshot := plan.Snapshot
-	snapshot.Proven = learned.proven
+	with := *c.learned.Load()
 	var refusals []cluster.Refusal
 	for _, one := range without {
 		refusals = append(refusals, one.refusals()...)
 	}
-	snapshot.Quarantine = snapshot.Quarantine.With(refusals...)
-	trial, err := options.Plan(snapshot)
-	if err != nil {
-		return nil, err
-	}
-	err = c.Engine.Test(ctx, trial.Files)
+	with.quarantine = plan.Snapshot.Quarantine.With(refusals...)
+	trial, err := c.rehearse(ctx, plan, with)
 	var r refusal
 	if errors.As(err, &r) {
 		v := trial.verdict(r)

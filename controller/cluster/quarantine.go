@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"maps"
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
@@ -57,6 +58,20 @@ func (q Quarantine) With(refusals ...Refusal) Quarantine {
 	}
 	return with
 }
+
+// Without has one less.
+func (q Quarantine) Without(r Refusal) Quarantine {
+	without := Quarantine{refusals: maps.Clone(q.refusals), Unexplained: q.Unexplained}
+	key := kindAndName{r.Kind, r.Name}
+	others := slices.DeleteFunc(slices.Clone(q.refusals[key]), func(other Refusal) bool { return other.Version == r.Version })
+	if without.refusals[key] = others; len(others) == 0 {
+		delete(without.refusals, key)
+	}
+	return without
+}
+
+// IsOfPort tells whether NGINX could not listen on a port, which may become free.
+func (r Refusal) IsOfPort() bool { return strings.Contains(r.Message, "bind() to ") }
 
 // add never writes into a list that another Quarantine has.
 func (q Quarantine) add(r Refusal) {

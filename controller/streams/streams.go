@@ -97,7 +97,11 @@ func (r *reader) services(name cluster.Name, protocol corev1.Protocol) {
 			continue
 		}
 		if refusal, refused := r.snapshot.Quarantine.Of(cluster.Entry(configMap, key)); refused {
-			report(cluster.Error, translate.RefusedByNGINX, "NGINX refuses what it comes to: %.400s; nothing listens for it until it changes", refusal.Message)
+			until := "it changes"
+			if refusal.IsOfPort() {
+				until = "it can"
+			}
+			report(cluster.Error, translate.RefusedByNGINX, "NGINX refuses what it comes to: %.400s; nothing listens for it until %s", refusal.Message, until)
 			continue
 		}
 		if what, taken := r.options.Reserved[e.listen]; taken {
