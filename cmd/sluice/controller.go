@@ -142,10 +142,17 @@ func newDaemon(f controllerFlags, log *slog.Logger) (*daemon, error) {
 	if err != nil {
 		return nil, err
 	}
-	measured := metrics.New(metrics.Identity{Namespace: f.pod.Namespace, Class: f.ControllerClass(), Pod: f.pod.Name})
+	measured := metrics.New(metrics.Identity{
+		Namespace: f.pod.Namespace, Class: f.ControllerClass(), Pod: f.pod.Name,
+		Release: release, Build: revision(), Repository: "https://" + repository,
+	})
 	d := &daemon{log: log, metrics: measured, grace: seconds(f.grace), afterGrace: seconds(f.afterGrace)}
 	here := d.startEngine(f)
 	f.metricsFlags.measure(measured, d.engine, log)
+	measured.AskEngine(func() metrics.Engine {
+		status := d.engine.Status()
+		return metrics.Engine{Generation: status.Generation, Old: status.OldGenerations}
+	})
 	d.loop = &controller.Controller{
 		Engine: d.engine, Log: log, Observer: measured, Replan: custom.Changes(), Pace: pace(f.syncRate),
 		Keeper: lastgood.New(f.StateDir, log),

@@ -1,6 +1,7 @@
 package diagnosis_test
 
 import (
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"maps"
@@ -68,7 +69,7 @@ func healthy() diagnosis.Evidence {
 // expires are the certificates of a plan with one host.
 func expires(end time.Time) persistent.Map[string, translate.CertificateUse] {
 	const host = "shop.example.com"
-	return persistent.Of(map[string]translate.CertificateUse{host: {Host: host, Secret: cluster.Name{Namespace: "shop", Name: "tls"}, NotAfter: end}})
+	return persistent.Of(map[string]translate.CertificateUse{host: {Host: host, Secret: cluster.Name{Namespace: "shop", Name: "tls"}, Leaf: &x509.Certificate{NotAfter: end}}})
 }
 
 // notOK are the findings that are not in order, one line each.

@@ -78,8 +78,8 @@ func (x *examiner) certificates(c *Controller) {
 	var next translate.CertificateUse
 	for _, host := range slices.Sorted(c.Plan.Certificates.Keys()) {
 		use := c.Plan.Certificates.At(host)
-		left := use.NotAfter.Sub(x.Now)
-		if left > 0 && (next.NotAfter.IsZero() || use.NotAfter.Before(next.NotAfter)) {
+		left := use.Leaf.NotAfter.Sub(x.Now)
+		if left > 0 && (next.Leaf == nil || use.Leaf.NotAfter.Before(next.Leaf.NotAfter)) {
 			next = use
 		}
 		if told[use.Secret] || left > soon || left <= 0 {
@@ -92,8 +92,8 @@ func (x *examiner) certificates(c *Controller) {
 			Fix:   "renew it; if cert-manager does that: kubectl describe certificate -n " + cmp.Or(use.Secret.Namespace, "NAMESPACE"),
 		})
 	}
-	if len(told) == 0 && !next.NotAfter.IsZero() {
-		x.add(Finding{Check: CheckCertificates, Object: c.object(), Cause: fmt.Sprintf("the first of %d to expire is that of %s, in %s", c.Plan.Certificates.Len(), next.Host, age(next.NotAfter.Sub(x.Now)))})
+	if len(told) == 0 && next.Leaf != nil {
+		x.add(Finding{Check: CheckCertificates, Object: c.object(), Cause: fmt.Sprintf("the first of %d to expire is that of %s, in %s", c.Plan.Certificates.Len(), next.Host, age(next.Leaf.NotAfter.Sub(x.Now)))})
 	}
 }
 

@@ -282,14 +282,14 @@ func adviceOnCertificates(p controller.Plan) translate.Problems {
 	var list translate.Problems
 	for _, host := range slices.Sorted(p.Certificates.Keys()) {
 		c := p.Certificates.At(host)
-		left := c.NotAfter.Sub(p.Snapshot.Now)
+		left := c.Leaf.NotAfter.Sub(p.Snapshot.Now)
 		if left < 0 || left > certificatesSoon {
 			continue
 		}
 		list = append(list, translate.Problem{
 			Object: translate.Object{Kind: "Secret", Namespace: c.Secret.Namespace, Name: c.Secret.Name}, Field: "data[" + corev1.TLSCertKey + "]",
 			Severity: cluster.Warning, Reason: CertificateEnds,
-			Message: fmt.Sprintf("the certificate for host %s expires on %s; it is served on after that, and clients will refuse it", c.Host, c.NotAfter.UTC().Format(time.DateOnly)),
+			Message: fmt.Sprintf("the certificate for host %s expires on %s; it is served on after that, and clients will refuse it", c.Host, c.Leaf.NotAfter.UTC().Format(time.DateOnly)),
 		})
 	}
 	return list

@@ -9,7 +9,6 @@ import (
 
 	"github.com/sluice-ingress/sluice/controller"
 	"github.com/sluice-ingress/sluice/controller/translate"
-	"github.com/sluice-ingress/sluice/persistent"
 )
 
 // Metrics are the controller's metrics. Names that ingress-nginx has are spelled as there.
@@ -22,7 +21,6 @@ type Metrics struct {
 	failures    *prometheus.CounterVec
 	success     prometheus.Counter
 	errors      prometheus.Counter
-	lastOK      prometheus.Gauge
 	lastOKTime  prometheus.Gauge
 	testSeconds prometheus.Histogram
 	reloadTime  prometheus.Histogram
@@ -34,19 +32,22 @@ type Metrics struct {
 	ingresses   prometheus.Gauge
 	quarantined *prometheus.GaugeVec
 	restarts    prometheus.Counter
-	expiry      *prometheus.GaugeVec
 
-	certificates persistent.Map[string, translate.CertificateUse] // that expiry tells of
-	heard        *prometheus.GaugeVec
-	unheard      *prometheus.CounterVec
-	leader       *prometheus.GaugeVec
-	dropped      func() uint64 // nil if nobody writes Events
-	identity     Identity
-	requests     *Requests // nil if they are not counted
+	configuration *configuration
+	objects       *objects
+	heard         *prometheus.GaugeVec
+	unheard       *prometheus.CounterVec
+	leader        *prometheus.GaugeVec
+	dropped       func() uint64 // nil if nobody writes Events
+	identity      Identity
+	requests      *Requests // nil if they are not counted
 }
 
-// Identity is the replica whose metrics these are, as the labels of ingress-nginx have it.
-type Identity struct{ Namespace, Class, Pod string }
+// Identity is the replica whose metrics these are, and the program that runs there, as the labels of ingress-nginx have it.
+type Identity struct {
+	Namespace, Class, Pod      string
+	Release, Build, Repository string
+}
 
 func (i Identity) labels() prometheus.Labels {
 	return prometheus.Labels{"controller_namespace": i.Namespace, "controller_class": i.Class, "controller_pod": i.Pod}
@@ -66,7 +67,6 @@ func New(identity Identity) *Metrics {
 		failures:    counters(own, "failures_total", "Steps that failed: render, test, reload, push.", "step"),
 		success:     counter(compat, "success", "Reloads of NGINX that succeeded."),
 		errors:      counter(compat, "errors", "Reloads of NGINX that failed."),
-		lastOK:      gauge(compat, "config_last_reload_successful", "Whether the last configuration was accepted."),
 		lastOKTime:  gauge(compat, "config_last_reload_successful_timestamp_seconds", "When a configuration was last accepted."),
 		testSeconds: histogram("test_duration_seconds", "Duration of nginx -t."),
 		reloadTime:  histogram("reload_duration_seconds", "Time from the signal until every new worker reported the configuration."),
@@ -78,16 +78,20 @@ func New(identity Identity) *Metrics {
 		ingresses:   gauge(own, "ingresses", "Ingresses served."),
 		quarantined: gauges(own, "quarantined_objects", "Objects that NGINX refused, at present.", "kind"),
 		restarts:    counter(own, "nginx_restarts_total", "Times NGINX died and was started again."),
-		expiry:      identity.certificates("ssl_expire_time_seconds", "When the certificate of a host expires, unix time.", "namespace", "host", "secret_name"),
-		heard:       gauges(own, "apiserver_last_contact_timestamp_seconds", "When the API server was heard last, unix time.", "kind"),
-		unheard:     counters(own, "apiserver_failures_total", "Requests to the API server that failed.", "kind"),
-		leader:      gauges(compat, "leader_election_status", "Whether this replica is the leader.", "name"),
+
+		configuration: newConfiguration(identity),
+		objects:       newObjects(identity),
+		heard:         gauges(own, "apiserver_last_contact_timestamp_seconds", "When the API server was heard last, unix time.", "kind"),
+		unheard:       counters(own, "apiserver_failures_total", "Requests to the API server that failed.", "kind"),
+		leader:        gauges(compat, "leader_election_status", "Whether this replica is the leader.", "name"),
 	}
+	build := gauges(compat, "build_info", "The program that runs, as labels.", "release", "build", "repository")
+	build.WithLabelValues(identity.Release, identity.Build, identity.Repository).Set(1)
 	m.Registry.MustRegister(
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		m.reloads, m.causes, m.failures, m.success, m.errors, m.lastOK, m.lastOKTime, m.testSeconds, m.reloadTime, m.pushes, m.pushBytes,
-		m.pushSeconds, m.planSeconds, m.problems, m.ingresses, m.quarantined, m.restarts, m.expiry,
-		m.heard, m.unheard, m.leader,
+		m.reloads, m.causes, m.failures, m.success, m.errors, m.lastOKTime, m.testSeconds, m.reloadTime, m.pushes, m.pushBytes,
+		m.pushSeconds, m.planSeconds, m.problems, m.ingresses, m.quarantined, m.restarts,
+		build, m.configuration, m.objects, m.heard, m.unheard, m.leader,
 		prometheus.NewCounterFunc(prometheus.CounterOpts{
 			Namespace: own, Name: "events_dropped_total", Help: "Events that were not written.",
 		}, func() float64 {
@@ -124,11 +128,6 @@ func (i Identity) gauges(namespace, name, help string, labels ...string) *promet
 	return prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: namespace, Name: name, Help: help, ConstLabels: i.of(namespace)}, labels)
 }
 
-// certificates is a gauge by certificate and host, with the class alone of the labels of ours.
-func (i Identity) certificates(name, help string, labels ...string) *prometheus.GaugeVec {
-	return prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: compat, Name: name, Help: help, ConstLabels: prometheus.Labels{"class": i.Class}}, labels)
-}
-
 func histogram(name, help string) prometheus.Histogram {
 	return prometheus.NewHistogram(prometheus.HistogramOpts{
 		Namespace: own, Name: name, Help: help, Buckets: prometheus.ExponentialBuckets(0.001, 2, 15),
@@ -150,23 +149,11 @@ func (m *Metrics) Planned(p controller.Plan, took time.Duration) {
 	for kind, n := range quarantined {
 		m.quarantined.WithLabelValues(kind).Set(n)
 	}
-	m.expire(p.Certificates)
+	m.configuration.planned(p.Files.Generation)
+	m.objects.planned(p)
 	if m.requests != nil {
 		m.requests.planned(p)
 	}
-}
-
-// expire tells of other certificates than before.
-func (m *Metrics) expire(now persistent.Map[string, translate.CertificateUse]) {
-	for d := range persistent.Differences(m.certificates, now) {
-		if d.Was {
-			m.expiry.DeleteLabelValues(d.Old.Secret.Namespace, d.Key, d.Old.Secret.Name)
-		}
-		if d.Is {
-			m.expiry.WithLabelValues(d.New.Secret.Namespace, d.Key, d.New.Secret.Name).Set(float64(d.New.NotAfter.Unix()))
-		}
-	}
-	m.certificates = now
 }
 
 // Failed implements controller.Observer.
@@ -174,7 +161,7 @@ func (m *Metrics) Failed(step string) {
 	m.failures.WithLabelValues(step).Inc()
 	if step == "test" || step == "reload" {
 		m.errors.Inc()
-		m.lastOK.Set(0)
+		m.configuration.concluded(false)
 	}
 }
 
@@ -202,7 +189,7 @@ func (m *Metrics) Reloaded(cause string, took time.Duration, err error) {
 	}
 	m.reloads.WithLabelValues(cause).Inc()
 	m.success.Inc()
-	m.lastOK.Set(1)
+	m.configuration.concluded(true)
 	m.lastOKTime.SetToCurrentTime()
 	m.reloadTime.Observe(took.Seconds())
 }
@@ -240,6 +227,7 @@ func (m *Metrics) Leads(election string, leads bool) {
 		value = 1
 	}
 	m.leader.WithLabelValues(election).Set(value)
+	m.objects.follows.Store(!leads)
 }
 
 // CountDroppedEvents says whom to ask how many Events were not written. It is called before anybody reads the metrics.

@@ -254,7 +254,7 @@ func (t *translator) use(host string, i *ingress, name cluster.Name, field strin
 	t.expires(pair.Leaf.NotAfter)
 	put(&t.group.pairs, pair.ID, pair)
 	put(&t.group.hosts, host, pair.ID)
-	t.group.uses = append(t.group.uses, CertificateUse{host, name, pair.Leaf.NotAfter})
+	t.group.uses = append(t.group.uses, CertificateUse{host, name, pair.Leaf})
 }
 
 // covers tells whether a certificate is valid for a host, which may be a wildcard. Certificates without

@@ -2,7 +2,7 @@ package translate
 
 import (
 	"cmp"
-	"time"
+	"crypto/x509"
 
 	networkingv1 "k8s.io/api/networking/v1"
 
@@ -58,9 +58,9 @@ type Result struct {
 
 // CertificateUse is a certificate that a host serves.
 type CertificateUse struct {
-	Host     string
-	Secret   cluster.Name
-	NotAfter time.Time
+	Host   string
+	Secret cluster.Name
+	Leaf   *x509.Certificate // the first of the chain
 }
 
 // Translate says what a snapshot means.
