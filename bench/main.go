@@ -73,6 +73,7 @@ var rows = slices.Concat([]row{
 	{"tls", []int{1, 1000}, throughput(load.Style{Name: "HTTP/1.1, TLS, connections kept", TLS: true})},
 	{"handshakes", []int{1, 1000}, throughput(load.Style{Name: "HTTP/1.1, TLS, a connection each", TLS: true, Connecting: true})},
 	{"http2", []int{1, 1000}, throughput(load.Style{Name: "HTTP/2, TLS", TLS: true, HTTP2: true})},
+	{"metrics", []int{1, 1000}, counting},
 	{"endpoints", []int{1000}, endpoints},
 	{"live", []int{1, 1000, 10000}, live},
 	{"churn", []int{1000}, churn},
@@ -201,10 +202,10 @@ const ports = 18910
 
 // start starts a server of each kind, one after the other, on the given processors. Stop has to be called in any case.
 func (b *bench) start(ctx context.Context, kind server.Kind, size int, cpus string) (server.Server, int, error) {
-	port := ports
+	port := ports + 10*len(b.kinds) // of one that is only compared with one of them
 	for i, k := range b.kinds {
 		if k.Name == kind.Name {
-			port += 10 * i
+			port = ports + 10*i
 		}
 	}
 	s, err := b.startAt(ctx, port, kind, size, cpus, server.Feature{})

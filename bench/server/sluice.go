@@ -2,15 +2,18 @@ package server
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"net"
 	"net/http"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
@@ -44,7 +47,7 @@ func (c *Controller) Start(ctx context.Context) error {
 		"--watch-ingress-without-class", "--configmap", "bench/settings",
 		"--update-status=false", "--disable-leader-election", "--disable-sync-events", // the API server takes no writes
 		"--http-port", strconv.Itoa(c.Port), "--https-port", strconv.Itoa(c.Port + 1), "--healthz-host", "127.0.0.1", "--healthz-port", strconv.Itoa(c.Port + 2),
-		"--profiling=false", "--workers", "1", "--v", "0", "--disable-ipv6", "--lua-dir", c.Lua,
+		"--enable-metrics=" + strconv.FormatBool(c.Counting), "--profiling=false", "--workers", "1", "--v", "0", "--disable-ipv6", "--lua-dir", c.Lua,
 		"--state-dir", c.path("state"), "--access-log", c.path("access.log"), "--error-log", c.path("error.log"),
 	}
 	if err := c.run(ctx, c.Program, args...); err != nil {
@@ -184,6 +187,40 @@ func (c *Controller) Metric(ctx context.Context, name string) (float64, error) {
 		return 0, errors.New("there is no metric " + name)
 	}
 	return sum, nil
+}
+
+// Scrape is what reading all metrics came to.
+type Scrape struct {
+	Took          time.Duration
+	Bytes, Series int
+}
+
+// Scrape reads all metrics, as Prometheus does, but uncompressed.
+func (c *Controller) Scrape(ctx context.Context) (Scrape, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.own("/metrics"), nil)
+	if err != nil {
+		return Scrape{}, err
+	}
+	begun := time.Now()
+	response, err := client.Do(request)
+	if err != nil {
+		return Scrape{}, err
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		return Scrape{}, fmt.Errorf("read metrics: %w", err)
+	}
+	if response.StatusCode != http.StatusOK {
+		return Scrape{}, fmt.Errorf("read metrics: %s", response.Status)
+	}
+	s := Scrape{Took: time.Since(begun), Bytes: len(text)}
+	for line := range bytes.Lines(text) {
+		if line[0] != '#' {
+			s.Series++
+		}
+	}
+	return s, nil
 }
 
 // Configuration implements Server.
