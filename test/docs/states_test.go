@@ -29,7 +29,7 @@ func TestStates(t *testing.T) {
 	if start < 0 || end < start {
 		t.Fatalf("%s lacks the line %q or %q", compatibility, statesBegin, statesEnd)
 	}
-	want := slices.Concat(p.lines[:start+1], stateTables(t, statesIn(p.lines[:start])), []string{""}, p.lines[end:])
+	want := slices.Concat(p.lines[:start+1], stateTables(t, statesIn(p.lines[:start])), foreignTables(t, statesIn(p.lines[:start])), []string{""}, p.lines[end:])
 	if golden.Updating() {
 		if err := os.WriteFile(filepath.Join(top, compatibility), []byte(strings.Join(want, "\n")), 0o644); err != nil { //nolint:gosec // it is for everyone
 			t.Fatal(err)
