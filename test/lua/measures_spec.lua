@@ -54,6 +54,19 @@ spec("measures: a series has sums and buckets, and nothing of what is left out o
   } } })
 end)
 
+spec("measures: more values than a worker remembers are in their buckets, each time", function()
+  local measures, ngx = fresh(dicts(), 7)
+  for _ = 1, 2 do
+    for n = 1, 3000 do
+      ngx.var.measured, ngx.var.request_length, ngx.var.bytes_sent = KEY, "100", tostring(n)
+      measures.note()
+    end
+  end
+  measures.exit_worker()
+  local list = cjson.decode(ngx.shared.sluice_measures:get("batch:7-1000000-1")).series[KEY]
+  same({ list[1], list[19], list[20], list[24], list[25], list[26] }, { 6000, 6000, 0, 3000 * 3001, 2000, 4000 })
+end)
+
 spec("measures: what is told stays until it is taken, and is told once", function()
   local measures, ngx = fresh(dicts(), 7)
   request(measures, ngx, "a.test")

@@ -15,6 +15,8 @@ local floor = math.floor
 
 local SERIES_AT_MOST = 5000 -- of one worker between two batches; further ones are "others"
 local SERIES_OF_BATCH = 500
+local KNOWN_AT_MOST = 1000 -- values of a histogram whose bucket is remembered
+local FRACTION = 0.00025 -- makes no key of bytes or milliseconds whole: LuaJIT compiles no access to a table with some in its array part
 local TICK = 0.1 -- seconds
 local PATIENCE = 1 -- seconds that the controller waits for workers at most
 local BATCH, SEEN = "batch:", "seen:" -- keys of the dictionary
@@ -53,7 +55,9 @@ function M.init(times, lengths, sizes, excluded, which, by_routes)
   local places, at = {}, 2 -- the first number counts requests
   for _, histogram in ipairs(HISTOGRAMS) do
     local name, list = histogram[1], kinds[histogram[2]]
-    if not ("/" .. excluded .. "/"):find("/" .. name .. "/", 1, true) then places[name] = { at = at, bounds = list, count = #list } end
+    if not ("/" .. excluded .. "/"):find("/" .. name .. "/", 1, true) then
+      places[name] = { at = at, bounds = list, count = #list, known = {}, known_count = 0 }
+    end
     at = at + #list + 2 -- the sum, and what is beyond all bounds
   end
   width = at - 1
@@ -119,11 +123,22 @@ local function find(measured)
   return found
 end
 
-local function observe(list, place, value)
-  if not place or not value then return end
-  local at, limits, count = place.at, place.bounds, place.count
+-- find_bucket tells which bucket a value is in, and remembers it.
+local function find_bucket(place, value)
+  local limits, count = place.bounds, place.count
   local i = 1
   while i <= count and value > limits[i] do i = i + 1 end
+  if place.known_count >= KNOWN_AT_MOST then
+    place.known, place.known_count = {}, 0
+  end
+  place.known[value + FRACTION], place.known_count = i, place.known_count + 1
+  return i
+end
+
+-- observe adds a value to a histogram. Most values have been there before; without the loop, LuaJIT compiles what calls this.
+local function observe(list, place, value)
+  if not place or not value then return end
+  local at, i = place.at, place.known[value + FRACTION] or find_bucket(place, value)
   list[at] = list[at] + value
   list[at + i] = list[at + i] + 1
 end
