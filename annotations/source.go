@@ -21,6 +21,9 @@ func newInLocation(before, after *nginx.Location) []string {
 		if d.Name != "" {
 			note(true, d.Name)
 		}
+		for _, said := range d.Says() {
+			note(true, said.Name())
+		}
 	}
 	return parts
 }

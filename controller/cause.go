@@ -34,6 +34,9 @@ func kind(live *nginx.Config, wanted nginx.Config) string {
 	return "template"
 }
 
+// Causes are those for which NGINX has to read the plan if it runs another configuration.
+func (p Plan) Causes(live *nginx.Config) []Cause { return causes(live, p.Config, p.AnnotationsPrefix) }
+
 // causes lists whose fields a reload is for: in dynamic mode those that need new shapes, in compiled mode those whose hosts
 // have changed.
 func causes(live *nginx.Config, wanted nginx.Config, prefix string) []Cause {

@@ -66,6 +66,12 @@ func (p Plan) Surroundings() templates.Options { return p.options.Render }
 // DefaultBackend is the Service for what no rule takes; zero for none.
 func (p Plan) DefaultBackend() cluster.Name { return p.options.Translate.DefaultBackend }
 
+// ConfigMap is the name of the controller's own; zero for none.
+func (p Plan) ConfigMap() cluster.Name { return p.options.Translate.ConfigMap }
+
+// Again makes a plan for another snapshot by the same options, except that nothing is remembered and nothing runs.
+func (p Plan) Again(s cluster.Snapshot) (Plan, error) { return p.options.forgetful().Plan(s) }
+
 // Plan decides what to do for a snapshot. The daemon, the offline commands and every golden test call it.
 // An error means that our own templates, or a custom one, cannot write the configuration.
 func (o Options) Plan(s cluster.Snapshot) (Plan, error) {

@@ -11,6 +11,9 @@ type Parsed struct {
 	Block []Parsed // nil without a block
 	Line  int      // where the directive starts, from 1
 	Lua   string   // the source of a *_by_lua_block
+	// End is the line, from 1, of the ; or { behind its words, or of the } behind its Lua, if the line ends there: what is added to
+	// that line as a comment is none of any word's. 0 if something follows.
+	End int
 }
 
 // Name is the directive's name.
@@ -72,6 +75,7 @@ func (p *parser) directive() (Parsed, error) {
 				return d, fmt.Errorf("unexpected %q", p.text[p.at])
 			}
 			p.at++
+			d.End = p.lineEnd()
 			if p.text[p.at-1] == ';' {
 				return d, nil
 			}
@@ -91,11 +95,20 @@ func (p *parser) body(d Parsed) (Parsed, error) {
 	var err error
 	if strings.HasSuffix(d.Name(), "_by_lua_block") {
 		d.Lua, err = p.lua()
-		d.Block = []Parsed{}
+		d.Block, d.End = []Parsed{}, p.lineEnd()
 		return d, err
 	}
 	d.Block, err = p.block(true)
 	return d, err
+}
+
+// lineEnd is the line, if nothing but white space follows on it; else 0.
+func (p *parser) lineEnd() int {
+	rest, _, _ := strings.Cut(p.text[p.at:], "\n")
+	if strings.Trim(rest, " \t\r") != "" {
+		return 0
+	}
+	return p.line
 }
 
 // space skips white space and comments.

@@ -19,7 +19,7 @@ func main() {
 	root.SetArgs(commandLine(os.Args))
 	err := root.ExecuteContext(ctx)
 	switch {
-	case errors.Is(err, errProblems):
+	case errors.Is(err, errProblems), errors.Is(err, errChanges):
 		os.Exit(1)
 	case err != nil:
 		fmt.Fprintln(os.Stderr, "sluice:", err)
@@ -34,7 +34,7 @@ func rootCommand() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(controllerCommand(), dataplaneCommand(), debugCommand(), renderCommand(), lintCommand(), explainCommand(), migrateCommand(), versionCommand(), waitShutdownCommand())
+	root.AddCommand(controllerCommand(), dataplaneCommand(), debugCommand(), renderCommand(), lintCommand(), explainCommand(), diffCommand(), migrateCommand(), versionCommand(), waitShutdownCommand())
 	return root
 }
 

@@ -35,6 +35,38 @@ func (s Snapshot) With(c Changes) Snapshot {
 	return s
 }
 
+// Applied returns the Snapshot with these objects in place of those of the same names, as kubectl apply would leave it.
+func (s Snapshot) Applied(lists Lists) Snapshot {
+	now := s.With(Changes{
+		Ingresses: indexed(lists.Ingresses, func(o *networkingv1.Ingress) Name { return NameOf(o) }),
+		Classes:   indexed(lists.Classes, (*networkingv1.IngressClass).GetName),
+		Services:  indexed(lists.Services, func(o *corev1.Service) Name { return NameOf(o) }),
+		Secrets:   indexed(lists.Secrets, func(o *corev1.Secret) Name { return NameOf(o) }), ConfigMaps: indexed(lists.ConfigMaps, func(o *corev1.ConfigMap) Name { return NameOf(o) }),
+		Namespaces: indexed(lists.Namespaces, (*corev1.Namespace).GetName),
+	})
+	for _, slice := range lists.Slices {
+		for service, list := range now.slices.All() { // the label may name another Service than before
+			if at := slices.IndexFunc(list, func(old *discoveryv1.EndpointSlice) bool { return NameOf(old) == NameOf(slice) }); at >= 0 {
+				now = now.With(Changes{Slices: map[Name][]*discoveryv1.EndpointSlice{service: slices.Delete(slices.Clone(list), at, at+1)}})
+			}
+		}
+		service := Name{slice.Namespace, slice.Labels[discoveryv1.LabelServiceName]}
+		list := append(slices.Clone(now.slices.At(service)), slice)
+		slices.SortFunc(list, func(a, b *discoveryv1.EndpointSlice) int { return strings.Compare(a.Name, b.Name) })
+		now = now.With(Changes{Slices: map[Name][]*discoveryv1.EndpointSlice{service: list}})
+	}
+	return now
+}
+
+// indexed are objects by a key.
+func indexed[K comparable, T any](objects []T, key func(T) K) map[K]T {
+	index := make(map[K]T, len(objects))
+	for _, o := range objects {
+		index[key(o)] = o
+	}
+	return index
+}
+
 // Since returns what makes before into s, as With takes it. Objects are compared by identity, so what a source has read again
 // counts as changed. If s comes from before by With, it costs what has changed.
 func (s Snapshot) Since(before Snapshot) Changes {

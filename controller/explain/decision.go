@@ -1,6 +1,7 @@
 package explain
 
 import (
+	"github.com/sluice-ingress/sluice/controller/origins"
 	"github.com/sluice-ingress/sluice/controller/translate"
 	"github.com/sluice-ingress/sluice/nginx/request"
 )
@@ -41,12 +42,7 @@ const (
 )
 
 // Source is what in the objects something comes from.
-type Source struct {
-	Object string `json:"object,omitempty"` // as in "Ingress shop/web"; "" for the controller's own settings
-	Field  string `json:"field,omitempty"`  // as in spec.rules[0].http.paths[1].path
-	File   string `json:"file,omitempty"`   // where the object was read from, if from a file
-	Line   int    `json:"line,omitempty"`
-}
+type Source = origins.Source
 
 // Path is a path of the host.
 type Path struct {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/sluice-ingress/sluice/controller"
+	"github.com/sluice-ingress/sluice/controller/origins"
 	"github.com/sluice-ingress/sluice/nginx"
 	"github.com/sluice-ingress/sluice/nginx/pcre"
 	"github.com/sluice-ingress/sluice/templates"
@@ -17,6 +18,7 @@ import (
 // for one goroutine.
 type Explainer struct {
 	plan     controller.Plan
+	sources  *origins.Reader
 	render   templates.Options
 	names    names
 	maps     map[string]nginx.Parsed // blocks of map and geo, by the variable that they give
@@ -41,7 +43,7 @@ func New(plan controller.Plan) (*Explainer, error) {
 		return nil, fmt.Errorf("read nginx.conf: %w", err)
 	}
 	e := &Explainer{
-		plan: plan, render: plan.Surroundings(), names: namesOf(plan.Config.Servers), maps: map[string]nginx.Parsed{}, patterns: map[string]compiled{},
+		plan: plan, sources: origins.Of(plan), render: plan.Surroundings(), names: namesOf(plan.Config.Servers), maps: map[string]nginx.Parsed{}, patterns: map[string]compiled{},
 	}
 	for _, d := range list {
 		if d.Name() == "http" {

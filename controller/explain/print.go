@@ -38,22 +38,10 @@ func (d Decision) WriteText(out io.Writer) error {
 		if n == 0 {
 			p.line(0, "problems")
 		}
-		p.line(1, "%s: %s: %s (%s)", problem.Severity, Source{problem.Object.String(), problem.Field, problem.File, problem.Line}, problem.Message, problem.Reason)
+		p.line(1, "%s: %s: %s (%s)", problem.Severity, Source{Object: problem.Object.String(), Field: problem.Field, File: problem.File, Line: problem.Line}, problem.Message, problem.Reason)
 	}
 	_, err := io.WriteString(out, p.text.String())
 	return err
-}
-
-// String names the source in a line.
-func (s Source) String() string {
-	parts := []string{s.Object}
-	if s.Field != "" {
-		parts = append(parts, s.Field)
-	}
-	if s.File != "" {
-		parts = append(parts, fmt.Sprintf("(%s:%d)", s.File, s.Line))
-	}
-	return strings.Join(parts, " ")
 }
 
 type printer struct{ text strings.Builder }

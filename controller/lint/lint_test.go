@@ -8,19 +8,15 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
+	"io"
 	"maps"
 	"net/url"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"testing/fstest"
 	"time"
-
-	"github.com/google/go-cmp/cmp"
-	"golang.org/x/tools/txtar"
 
 	"github.com/sluice-ingress/sluice/controller"
 	"github.com/sluice-ingress/sluice/controller/cluster"
@@ -58,46 +54,14 @@ func check(t *testing.T, files map[string][]byte, now time.Time, complete bool) 
 	return lint.Check(lint.Input{Plan: plan, Objects: objects.Lists(), Texts: files, Complete: complete})
 }
 
-// TestCases lints the manifests of each case; sections want/FORMAT are what comes out. A section "complete" says that there
-// are no others.
+// TestCases lints the manifests of each case. A section "complete" says that there are no others.
 func TestCases(t *testing.T) {
-	for _, path := range golden.Files(t, "testdata") {
-		t.Run(strings.TrimSuffix(filepath.Base(path), ".txtar"), func(t *testing.T) {
-			archive, err := txtar.ParseFile(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			files, complete := map[string][]byte{}, false
-			for _, f := range archive.Files {
-				switch {
-				case f.Name == "complete":
-					complete = true
-				case !strings.HasPrefix(f.Name, "want/"):
-					files[f.Name] = f.Data
-				}
-			}
-			findings := check(t, files, golden.Now, complete)
-			for i, f := range archive.Files {
-				format, isWant := strings.CutPrefix(f.Name, "want/")
-				if !isWant {
-					continue
-				}
-				var out bytes.Buffer
-				if err := lint.Formats[format](&out, findings, "1.2.3"); err != nil {
-					t.Fatal(err)
-				}
-				archive.Files[i].Data = out.Bytes()
-				if diff := cmp.Diff(string(f.Data), out.String()); diff != "" && !golden.Updating() {
-					t.Errorf("%s (-want +got):\n%s", f.Name, diff)
-				}
-			}
-			if golden.Updating() {
-				if err := os.WriteFile(path, txtar.Format(archive), 0o644); err != nil { //nolint:gosec // it is for everyone
-					t.Fatal(err)
-				}
-			}
-		})
-	}
+	golden.CheckFormats(t, "testdata", func(t *testing.T, files map[string][]byte) func(io.Writer, string) error {
+		_, complete := files["complete"]
+		delete(files, "complete")
+		findings := check(t, files, golden.Now, complete)
+		return func(w io.Writer, format string) error { return lint.Formats[format](w, findings, "1.2.3") }
+	})
 }
 
 // TestCertificateThatEndsSoon looks at one certificate as of several days before its end.

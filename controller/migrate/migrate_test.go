@@ -6,16 +6,12 @@ import (
 	"errors"
 	"io"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
 
-	"github.com/google/go-cmp/cmp"
 	"golang.org/x/net/html"
-	"golang.org/x/tools/txtar"
 
 	"github.com/sluice-ingress/sluice/controller"
 	"github.com/sluice-ingress/sluice/controller/cluster"
@@ -84,42 +80,12 @@ func report(t *testing.T, files map[string][]byte) migrate.Report {
 	return migrate.Make(in)
 }
 
-// TestCases makes the report on the manifests of each case; sections want/FORMAT are what comes out.
+// TestCases makes the report on the manifests of each case.
 func TestCases(t *testing.T) {
-	for _, path := range golden.Files(t, "testdata") {
-		t.Run(strings.TrimSuffix(filepath.Base(path), ".txtar"), func(t *testing.T) {
-			archive, err := txtar.ParseFile(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			files := map[string][]byte{}
-			for _, f := range archive.Files {
-				if !strings.HasPrefix(f.Name, "want/") {
-					files[f.Name] = f.Data
-				}
-			}
-			r := report(t, files)
-			for i, f := range archive.Files {
-				format, isWant := strings.CutPrefix(f.Name, "want/")
-				if !isWant {
-					continue
-				}
-				var out bytes.Buffer
-				if err := migrate.Formats[format](&out, r); err != nil {
-					t.Fatal(err)
-				}
-				archive.Files[i].Data = out.Bytes()
-				if diff := cmp.Diff(string(f.Data), out.String()); diff != "" && !golden.Updating() {
-					t.Errorf("%s (-want +got):\n%s", f.Name, diff)
-				}
-			}
-			if golden.Updating() {
-				if err := os.WriteFile(path, txtar.Format(archive), 0o644); err != nil { //nolint:gosec // it is for everyone
-					t.Fatal(err)
-				}
-			}
-		})
-	}
+	golden.CheckFormats(t, "testdata", func(t *testing.T, files map[string][]byte) func(io.Writer, string) error {
+		r := report(t, files)
+		return func(w io.Writer, format string) error { return migrate.Formats[format](w, r) }
+	})
 }
 
 // TestHTMLNeedsNothing holds that the page loads nothing, runs nothing and quotes what users wrote.

@@ -40,10 +40,12 @@ var layers = []layer{
 	{"controller/webhook", []string{"controller", "controller/admission", "controller/cluster", "controller/translate"}, "who carries questions and answers does not know what is right"},
 	{"controller/authority", nil, "who keeps a certificate need not know what it is for"},
 	{"controller/metrics", slices.Concat([]string{"controller", "controller/admission", "nginx/traffic"}, pure), "counting decides nothing"},
-	{"controller/explain", slices.Concat([]string{"controller", "nginx/dynamic", "nginx/pcre", "nginx/request"}, pure), "what becomes of a request is in a plan and nowhere else"},
+	{"controller/origins", slices.Concat([]string{"controller"}, pure), "where a line comes from is in the plan that it is a line of"},
+	{"controller/explain", slices.Concat([]string{"controller", "controller/origins", "nginx/dynamic", "nginx/pcre", "nginx/request"}, pure), "what becomes of a request is in a plan and nowhere else"},
 	{"controller/positions", []string{"controller/cluster"}, "where a field stands is a matter of text"},
 	{"controller/lint", slices.Concat([]string{"controller", "controller/positions"}, pure), "advice is made of a plan and its manifests"},
 	{"controller/migrate", slices.Concat([]string{"annotations/snippet", "controller", "controller/positions"}, pure), "a report is made of a plan and of lists that tests write"},
+	{"controller/compare", slices.Concat([]string{"controller", "controller/origins", "nginx/dynamic"}, pure), "what changes is in two plans and nowhere else"},
 	{"controller/diagnosis", slices.Concat([]string{"controller", "docs"}, pure), "what is wrong follows from what was seen, whoever looked"},
 	{"controller/settings", slices.Concat([]string{"controller", "controller/streams", "controller/watch", "nginx/request"}, pure), "what flags mean does not depend on who reads them"},
 	{"controller/*", slices.Concat([]string{"controller", "nginx/dynamic"}, pure), "edges know the middle, but not each other nor the process"},
@@ -150,7 +152,7 @@ var pureRules = map[string]struct {
 	except []string
 	why    string
 }{
-	"persistent": {}, "nginx": {}, "nginx/dynamic": {}, "annotations": {}, "annotations/snippet": {}, "templates": {}, "controller/translate": {}, "controller/cluster": {}, "controller/streams": {}, "controller/explain": {},
+	"persistent": {}, "nginx": {}, "nginx/dynamic": {}, "annotations": {}, "annotations/snippet": {}, "templates": {}, "controller/translate": {}, "controller/cluster": {}, "controller/streams": {}, "controller/explain": {}, "controller/origins": {}, "controller/compare": {},
 	"controller/admission": {}, "controller/positions": {}, "controller/lint": {}, "controller/migrate": {}, "controller/diagnosis": {}, "docs": {},
 	"controller": {[]string{"log", "sync", "time"}, "it is the loop as well: it waits, counts and says what happened"},
 }
