@@ -12,6 +12,7 @@ import (
 
 	"github.com/sluice-ingress/sluice/controller"
 	"github.com/sluice-ingress/sluice/controller/customtemplates"
+	"github.com/sluice-ingress/sluice/controller/origins"
 	"github.com/sluice-ingress/sluice/controller/selfsigned"
 	"github.com/sluice-ingress/sluice/controller/settings"
 	"github.com/sluice-ingress/sluice/controller/translate"
@@ -26,9 +27,10 @@ func renderCommand() *cobra.Command {
 		outDir     string
 		host       string
 		customTmpl string
+		annotate   bool
 	)
 	cmd := &cobra.Command{
-		Use:   "render -f PATH... [-o DIR] [--host HOST]",
+		Use:   "render -f PATH... [-o DIR] [--host HOST] [--annotate]",
 		Short: "Print the nginx.conf that manifests come to; needs no cluster and no NGINX",
 		Long: `Print the nginx.conf that manifests come to; needs no cluster and no NGINX.
 
@@ -46,7 +48,11 @@ and 2 if nothing could be rendered.`,
 				return err
 			}
 			printProblems(cmd.ErrOrStderr(), plan.Problems)
-			if err := printPlan(cmd.OutOrStdout(), options, plan, outDir, host); err != nil {
+			print := printPlan
+			if annotate {
+				print = printAnnotated
+			}
+			if err := print(cmd.OutOrStdout(), options, plan, outDir, host); err != nil {
 				return err
 			}
 			if plan.Problems.Errors() > 0 {
@@ -59,6 +65,7 @@ and 2 if nothing could be rendered.`,
 	cmd.MarkFlagsOneRequired("filename")
 	cmd.Flags().StringVarP(&outDir, "output", "o", "", "write all files of the configuration to this directory")
 	cmd.Flags().StringVar(&host, "host", "", "print only this host's server block")
+	cmd.Flags().BoolVar(&annotate, "annotate", false, "say behind lines of nginx.conf which field of which object they come from")
 	cmd.Flags().StringVar(&customTmpl, "template-dir", "", "directory with templates that replace those built in")
 	selection.Register(cmd.Flags())
 	process.Register(cmd.Flags())
@@ -118,6 +125,23 @@ func printPlan(w io.Writer, o controller.Options, plan controller.Plan, dir, hos
 		}
 	}
 	return nil
+}
+
+// printAnnotated is printPlan with comments in nginx.conf.
+func printAnnotated(w io.Writer, o controller.Options, plan controller.Plan, dir, host string) error {
+	files, err := origins.Annotate(plan)
+	if err != nil {
+		return fmt.Errorf("annotate the configuration: %w", err)
+	}
+	if plan.Files = files; host == "" {
+		return printPlan(w, o, plan, dir, host)
+	}
+	block, found := origins.ServerBlock(files, host)
+	if !found {
+		return fmt.Errorf("no host is called %q", host)
+	}
+	_, err = io.WriteString(w, block)
+	return err
 }
 
 const certificateName, keyName = "default.crt", "default.key"

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -76,6 +77,24 @@ func TestRenderOneHost(t *testing.T) {
 		t.Errorf("%v\n%s", err, out)
 	}
 	if _, _, err := render(t, shop+service, "-f", "-", "--host", "no.example.com"); err == nil || !strings.Contains(err.Error(), "no.example.com") {
+		t.Errorf("an unknown host gives %v", err)
+	}
+}
+
+func TestRenderAnnotated(t *testing.T) {
+	limited := strings.Replace(shop, "namespace: shop}", `namespace: shop, annotations: {nginx.ingress.kubernetes.io/limit-rps: "5"}}`, 1) + service
+	const want = "  # from Ingress shop/web metadata.annotations[nginx.ingress.kubernetes.io/limit-rps]\n"
+	for _, args := range [][]string{nil, {"--host", "shop.example.com"}} {
+		out, _, err := render(t, limited, append(args, "-f", "-", "--annotate")...)
+		if err != nil || !strings.Contains(out, want) {
+			t.Errorf("%v\n%s", err, out)
+		}
+		plain, _, _ := render(t, limited, append(args, "-f", "-")...)
+		if stripped := regexp.MustCompile("(?m)  # from [^#\n]+$").ReplaceAllString(out, ""); stripped != plain {
+			t.Errorf("without comments, %v gives\n%s", args, stripped)
+		}
+	}
+	if _, _, err := render(t, limited, "-f", "-", "--annotate", "--host", "no.example.com"); err == nil || !strings.Contains(err.Error(), "no.example.com") {
 		t.Errorf("an unknown host gives %v", err)
 	}
 }
