@@ -12,15 +12,15 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 
 	"github.com/sluice-ingress/sluice/controller"
-	"github.com/sluice-ingress/sluice/controller/customtemplates"
+	"github.com/sluice-ingress/sluice/controller/origins"
 	"github.com/sluice-ingress/sluice/nginx/dynamic"
 )
 
 func confCommand(k *kube) *cobra.Command {
 	var host string
-	var live bool
+	var live, annotate bool
 	cmd := &cobra.Command{
-		Use:   "conf [--host HOST] [--live]",
+		Use:   "conf [--host HOST] [--annotate] [--live]",
 		Short: "Print the nginx.conf that the objects come to, or with --live the one that runs",
 		Args:  cobra.NoArgs,
 		RunE: k.run(func(ctx context.Context, _ []string) error {
@@ -35,28 +35,28 @@ func confCommand(k *kube) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if host == "" {
-				for _, f := range plan.Files.List {
-					if f.Name == "nginx.conf" {
-						_, err = k.Out.Write(f.Content)
-					}
+			if annotate {
+				if plan.Files, err = origins.Annotate(plan); err != nil {
+					return fmt.Errorf("annotate the configuration: %w", err)
 				}
+			}
+			if host == "" {
+				text, _ := plan.Files.Get("nginx.conf")
+				_, err = k.Out.Write(text)
 				return err
 			}
-			set, err := customtemplates.Load("")
-			if err != nil {
-				return err
+			block, found := origins.ServerBlock(plan.Files, host)
+			if !found {
+				return fmt.Errorf("no host is called %q", host)
 			}
-			text, err := set.Server(plan.Config, host, c.render)
-			if err != nil {
-				return err
-			}
-			_, err = fmt.Fprint(k.Out, text)
+			_, err = fmt.Fprint(k.Out, block)
 			return err
 		}),
 	}
 	cmd.Flags().StringVar(&host, "host", "", "only the server block of this host")
+	cmd.Flags().BoolVar(&annotate, "annotate", false, "say behind lines which field of which object they come from")
 	cmd.Flags().BoolVar(&live, "live", false, "ask the pods for the configuration that runs")
+	cmd.MarkFlagsMutuallyExclusive("annotate", "live")
 	return cmd
 }
 

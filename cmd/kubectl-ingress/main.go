@@ -59,7 +59,7 @@ Start with "kubectl ingress doctor". Nothing is changed by any command but exec 
 	root.PersistentFlags().StringVar(&k.choice.class, "class", "", "controller to look at, by the name of an IngressClass that it serves")
 	completeFrom(root, k)
 	root.AddCommand(
-		doctorCommand(k), explainCommand(k), listCommand(k), lintCommand(k), certsCommand(k), confCommand(k), backendsCommand(k),
+		doctorCommand(k), explainCommand(k), diffCommand(k), listCommand(k), lintCommand(k), certsCommand(k), confCommand(k), backendsCommand(k),
 		eventsCommand(k), logsCommand(k), execCommand(k), sshCommand(k), generalCommand(k), infoCommand(k), routesCommand(k), bundleCommand(k),
 	)
 	return root

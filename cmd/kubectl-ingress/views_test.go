@@ -15,6 +15,7 @@ import (
 
 	"github.com/sluice-ingress/sluice/controller"
 	"github.com/sluice-ingress/sluice/controller/cluster"
+	"github.com/sluice-ingress/sluice/controller/compare"
 	"github.com/sluice-ingress/sluice/controller/customtemplates"
 	"github.com/sluice-ingress/sluice/controller/diagnosis"
 )
@@ -124,5 +125,52 @@ func TestWorkersAnswer(t *testing.T) {
 	}}
 	if diff := cmp.Diff(want, viewOf("shop_web_http", "pod-1", known.backend(), plan)); diff != "" {
 		t.Errorf("view (-want +got):\n%s", diff)
+	}
+}
+
+// TestManifestsAreApplied compares the objects of testdata with themselves and with manifests on top.
+func TestManifestsAreApplied(t *testing.T) {
+	plan := planOf(t)
+	set, err := customtemplates.Load("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := read(&replicas{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	options := controller.Options{Translate: c.translation, Render: c.render, Templates: set}
+	compared := func(manifests string) compare.Report {
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, "a.yaml"), []byte(manifests), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		objects, notes, err := (&kube{}).manifests([]string{dir})
+		if err != nil || len(notes) > 0 {
+			t.Fatalf("%v %v", err, notes)
+		}
+		r, err := compare.Snapshots(options, plan.Snapshot, applied(plan.Snapshot, objects, time.Date(2026, 7, 2, 0, 0, 0, 0, time.UTC)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	same, err := os.ReadFile(filepath.Join("testdata", "objects.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r := compared(string(same)); !r.IsEmpty() {
+		t.Errorf("the same objects change %+v", r)
+	}
+	r := compared(`
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: added, namespace: shop}
+spec:
+  ingressClassName: nginx
+  rules: [{host: added.example.com, http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: web, port: {number: 80}}}}]}}]
+`)
+	if len(r.Changes) != 2 || r.Changes[0].Host != "added.example.com" || r.Changes[0].Action != compare.Added {
+		t.Errorf("an Ingress changes %+v", r)
 	}
 }

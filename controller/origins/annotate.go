@@ -53,7 +53,8 @@ func ServerBlock(files nginx.Files, host string) (string, bool) {
 	for _, placed := range files.Layout {
 		if placed.Server.Name == host {
 			lines := strings.SplitAfter(string(text), "\n")
-			return strings.TrimRight(strings.Join(lines[placed.First:placed.First+placed.Lines], ""), "\n") + "\n", true
+			const between = 1 // a line that is no server's
+			return strings.Join(lines[placed.First:placed.First+placed.Lines-between], ""), true
 		}
 	}
 	return "", false
