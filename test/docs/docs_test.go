@@ -270,7 +270,7 @@ func TestNamedFilesExist(t *testing.T) {
 var (
 	flag = regexp.MustCompile("(?:^|[\\s`(])(--[a-z][a-z0-9-]+)")
 	// foreign are command lines of other programs, with the lines that go on with their flags.
-	foreign = regexp.MustCompile(`^\s*(helm|docker|--set)\b`)
+	foreign = regexp.MustCompile(`^\s*(helm|docker|gh|--set)\b`)
 )
 
 // TestFlagsExist looks up every flag that is named anywhere, in the help of the program or the text of a script.
@@ -281,7 +281,7 @@ func TestFlagsExist(t *testing.T) {
 	}
 	known := read(t, "rootfs/enter").text()
 	plugin := filepath.Join(filepath.Dir(program), "kubectl-ingress")
-	for _, command := range [][]string{{program, "controller"}, {program, "explain"}, {program, "render"}, {program, "lint"}, {program, "migrate"}, {plugin, "conf"}, {plugin, "lint"}, {plugin, "routes"}} {
+	for _, command := range [][]string{{program, "controller"}, {program, "explain"}, {program, "render"}, {program, "lint"}, {program, "diff"}, {program, "migrate"}, {plugin, "conf"}, {plugin, "lint"}, {plugin, "routes"}} {
 		help, err := exec.Command(command[0], command[1], "--help").Output()
 		if err != nil {
 			t.Fatal(err)
