@@ -3,22 +3,18 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
-	"io/fs"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/sluice-ingress/sluice/controller"
 	"github.com/sluice-ingress/sluice/controller/cluster"
 	"github.com/sluice-ingress/sluice/controller/compare"
 	"github.com/sluice-ingress/sluice/controller/customtemplates"
+	"github.com/sluice-ingress/sluice/controller/manifests"
 )
 
 func diffCommand(k *kube) *cobra.Command {
@@ -70,7 +66,7 @@ The exit status is 0 if nothing changes, 1 if something does, and 2 if nothing c
 
 // compare compares the cluster with what it would be with manifests applied.
 func (k *kube) compare(ctx context.Context, c *controllerSeen, paths []string) (compare.Report, error) {
-	objects, notes, err := k.manifests(paths)
+	objects, notes, err := manifests.Read(paths, k.In, nil)
 	if err != nil {
 		return compare.Report{}, err
 	}
@@ -88,54 +84,7 @@ func (k *kube) compare(ctx context.Context, c *controllerSeen, paths []string) (
 		return compare.Report{}, err
 	}
 	options := controller.Options{Translate: c.translation, Streams: c.services, Render: c.render, Templates: set, Routing: c.routing}
-	report, err := compare.Snapshots(options, live, applied(live, objects, time.Now()))
+	report, err := compare.Snapshots(options, live, compare.Applied(live, objects, time.Now()))
 	report.Appeared, report.Gone = k.believed(ctx, report.Appeared), k.believed(ctx, report.Gone)
 	return report, err
 }
-
-// applied is a snapshot with the objects of manifests applied at a time. Ingresses that the cluster has are as old as they were: age
-// decides who has a host or a path. New ones are the youngest.
-func applied(live cluster.Snapshot, objects cluster.Objects, at time.Time) cluster.Snapshot {
-	lists := objects.Lists()
-	ages := map[cluster.Name]int{}
-	for n, ing := range live.Ingresses {
-		ages[cluster.NameOf(ing)] = n
-	}
-	for _, ing := range lists.Ingresses {
-		if n, is := ages[cluster.NameOf(ing)]; is {
-			ing.CreationTimestamp = live.Ingresses[n].CreationTimestamp
-		} else {
-			ing.CreationTimestamp = metav1.NewTime(at)
-		}
-	}
-	now := live.Applied(lists)
-	now.Places = objects.Places()
-	return now
-}
-
-// manifests reads files and directories.
-func (k *kube) manifests(paths []string) (objects cluster.Objects, notes []cluster.Note, err error) {
-	for _, path := range paths {
-		var some cluster.Objects
-		var more []cluster.Note
-		if path == "-" {
-			text, err := io.ReadAll(k.In)
-			if err != nil {
-				return objects, notes, fmt.Errorf("read standard input: %w", err)
-			}
-			some, more = cluster.Decode("<stdin>", text)
-		} else {
-			if _, err := os.Stat(path); err != nil {
-				return objects, notes, fmt.Errorf("read manifests: %w", err)
-			}
-			some, more = cluster.Load(anyPath{}, filepath.Clean(path))
-		}
-		objects, notes = objects.Merge(some), append(notes, more...)
-	}
-	return objects, notes, nil
-}
-
-// anyPath is the machine's file system with the paths that users write.
-type anyPath struct{}
-
-func (anyPath) Open(name string) (fs.File, error) { return os.Open(name) }

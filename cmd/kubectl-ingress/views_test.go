@@ -18,6 +18,8 @@ import (
 	"github.com/sluice-ingress/sluice/controller/compare"
 	"github.com/sluice-ingress/sluice/controller/customtemplates"
 	"github.com/sluice-ingress/sluice/controller/diagnosis"
+	"github.com/sluice-ingress/sluice/controller/listing"
+	"github.com/sluice-ingress/sluice/controller/manifests"
 )
 
 var update = flag.Bool("update", false, "write the goldens anew")
@@ -61,8 +63,8 @@ func TestViews(t *testing.T) {
 		}
 		got.Files = append(got.Files, txtar.File{Name: name, Data: b.Bytes()})
 	}
-	add("list -A -o wide", func(b *bytes.Buffer) error { return columns(b, routeRows(routesOf(plan), true, true)) })
-	add("list -o json", func(b *bytes.Buffer) error { return js.print(b, routesOf(plan)[:1]) })
+	add("list -A -o wide", func(b *bytes.Buffer) error { return columns(b, routeRows(listing.Of(plan), true, true)) })
+	add("list -o json", func(b *bytes.Buffer) error { return js.print(b, listing.Of(plan)[:1]) })
 	add("certs", func(b *bytes.Buffer) error {
 		return columns(b, certificateRows(certificatesOf(plan), plan.Snapshot.Now))
 	})
@@ -140,16 +142,16 @@ func TestManifestsAreApplied(t *testing.T) {
 		t.Fatal(err)
 	}
 	options := controller.Options{Translate: c.translation, Render: c.render, Templates: set}
-	compared := func(manifests string) compare.Report {
+	compared := func(applied string) compare.Report {
 		dir := t.TempDir()
-		if err := os.WriteFile(filepath.Join(dir, "a.yaml"), []byte(manifests), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, "a.yaml"), []byte(applied), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		objects, notes, err := (&kube{}).manifests([]string{dir})
+		objects, notes, err := manifests.Read([]string{dir}, nil, nil)
 		if err != nil || len(notes) > 0 {
 			t.Fatalf("%v %v", err, notes)
 		}
-		r, err := compare.Snapshots(options, plan.Snapshot, applied(plan.Snapshot, objects, time.Date(2026, 7, 2, 0, 0, 0, 0, time.UTC)))
+		r, err := compare.Snapshots(options, plan.Snapshot, compare.Applied(plan.Snapshot, objects, time.Date(2026, 7, 2, 0, 0, 0, 0, time.UTC)))
 		if err != nil {
 			t.Fatal(err)
 		}

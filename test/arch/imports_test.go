@@ -152,7 +152,7 @@ var pureRules = map[string]struct {
 	except []string
 	why    string
 }{
-	"persistent": {}, "nginx": {}, "nginx/dynamic": {}, "annotations": {}, "annotations/snippet": {}, "templates": {}, "controller/translate": {}, "controller/cluster": {}, "controller/streams": {}, "controller/explain": {}, "controller/origins": {}, "controller/compare": {},
+	"persistent": {}, "nginx": {}, "nginx/dynamic": {}, "annotations": {}, "annotations/snippet": {}, "templates": {}, "controller/translate": {}, "controller/cluster": {}, "controller/streams": {}, "controller/explain": {}, "controller/origins": {}, "controller/compare": {}, "controller/listing": {},
 	"controller/admission": {}, "controller/positions": {}, "controller/lint": {}, "controller/migrate": {}, "controller/diagnosis": {}, "docs": {},
 	"controller": {[]string{"log", "sync", "time"}, "it is the loop as well: it waits, counts and says what happened"},
 }
