@@ -79,7 +79,7 @@ func (s *side) certificate(items inventory, at Subject, server *nginx.Server) {
 		return
 	}
 	id, _ := s.plan.Dynamic.Hosts.Get(server.Name)
-	text := fmt.Sprintf("of Secret %s, until %s", use.Secret, use.NotAfter.UTC().Format(time.DateOnly))
+	text := fmt.Sprintf("of Secret %s, until %s", use.Secret, use.Leaf.NotAfter.UTC().Format(time.DateOnly))
 	from := []origins.Source{s.sources.At("Secret "+use.Secret.String(), "")}
 	for _, i := range s.plan.Claimed {
 		for n, tls := range i.Spec.TLS {
