@@ -49,6 +49,8 @@ type Plan struct {
 	Good         cluster.Fallback                                 // for the next snapshot
 	Certificates persistent.Map[string, translate.CertificateUse] // by host
 	Config       nginx.Config
+	Servers      []*nginx.Server                         // those of Config, each with its locations also where routes are data
+	Backends     persistent.Map[string, dynamic.Backend] // those of Dynamic, each with its alternatives also where routes are data
 	Ingresses    int
 	Claimed      []*networkingv1.Ingress // those meant for us, served or not, in the order of the snapshot
 	Kept         []*networkingv1.Ingress // last good versions that are served in place of some of these
@@ -78,6 +80,7 @@ func (o Options) Plan(s cluster.Snapshot) (Plan, error) {
 	o.Translate.SharedUpstreams = o.Routing == Dynamic
 	r := translate.Translate(s, o.Translate)
 	found := o.addStreams(s, &r)
+	servers, backends := r.Config.Servers, r.State.Backends
 	if o.Routing == Dynamic {
 		if o.Refused != nil && o.Routes != nil {
 			o.Routes.Forget(o.Refused, o.Live)
@@ -89,7 +92,7 @@ func (o Options) Plan(s cluster.Snapshot) (Plan, error) {
 	files, err := o.Templates.Render(r.Config, o.Render, o.Memory)
 	return Plan{
 		Files: files, Dynamic: r.State, Problems: r.Problems, Good: r.Good,
-		Certificates: r.Certificates, Config: r.Config, Ingresses: r.Ingresses, Claimed: r.Claimed, Kept: r.Kept, Snapshot: s,
+		Certificates: r.Certificates, Config: r.Config, Servers: servers, Backends: backends, Ingresses: r.Ingresses, Claimed: r.Claimed, Kept: r.Kept, Snapshot: s,
 		AnnotationsPrefix: o.Translate.Prefix(), options: o,
 	}, err
 }

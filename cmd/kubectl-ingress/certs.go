@@ -2,9 +2,7 @@ package main
 
 import (
 	"context"
-	"crypto/x509"
 	"encoding/json"
-	"encoding/pem"
 	"fmt"
 	"slices"
 	"strconv"
@@ -12,24 +10,9 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	corev1 "k8s.io/api/core/v1"
 
-	"github.com/sluice-ingress/sluice/controller"
+	"github.com/sluice-ingress/sluice/controller/view"
 )
-
-// certificate is that of a host. It never has a key.
-type certificate struct {
-	Host     string    `json:"host"`
-	Ingress  string    `json:"ingress,omitempty"`
-	Secret   string    `json:"secret,omitempty"`
-	Subject  string    `json:"subject,omitempty"`
-	Names    []string  `json:"names,omitempty"`
-	Issuer   string    `json:"issuer,omitempty"`
-	NotAfter time.Time `json:"notAfter,omitzero"`
-	Served   string    `json:"served"` // yes, default (the default certificate), or, live, what a pod says
-	Why      string    `json:"why,omitempty"`
-	Pods     []string  `json:"pods,omitempty"` // that were asked
-}
 
 func certsCommand(k *kube) *cobra.Command {
 	var output format
@@ -45,7 +28,7 @@ func certsCommand(k *kube) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			list := slices.DeleteFunc(certificatesOf(plan), func(c certificate) bool {
+			list := slices.DeleteFunc(view.Of(plan).Certificates(), func(c view.Certificate) bool {
 				namespace, _, _ := strings.Cut(c.Ingress, "/")
 				return host != "" && c.Host != host || host == "" && !where.has(namespace)
 			})
@@ -67,62 +50,8 @@ func certsCommand(k *kube) *cobra.Command {
 	return cmd
 }
 
-// certificatesOf are those that Ingresses ask for by spec.tls, with what is served for them.
-func certificatesOf(plan controller.Plan) []certificate {
-	list := []certificate{}
-	for _, ing := range plan.Claimed {
-		for i, entry := range ing.Spec.TLS {
-			for _, host := range entry.Hosts {
-				c := certificate{Host: host, Ingress: ing.Namespace + "/" + ing.Name, Served: "default"}
-				if entry.SecretName != "" {
-					c.Secret = ing.Namespace + "/" + entry.SecretName
-				} else {
-					c.Why = "no Secret is named"
-				}
-				if secret := plan.Snapshot.Secret(ing.Namespace, entry.SecretName); secret != nil {
-					c.describe(leafOf(secret))
-				}
-				if use, is := plan.Certificates.Get(host); is && use.Secret.String() == c.Secret {
-					c.Served = "yes"
-				} else if is {
-					c.Served, c.Why = "no", "the host serves that of Secret "+use.Secret.String()
-				}
-				for _, p := range plan.Problems {
-					of := p.Object.Kind == "Ingress" && p.Object.Namespace == ing.Namespace && p.Object.Name == ing.Name
-					if of && strings.HasPrefix(p.Field, fmt.Sprintf("spec.tls[%d]", i)) {
-						c.Why = p.Message
-					}
-				}
-				list = append(list, c)
-			}
-		}
-	}
-	slices.SortStableFunc(list, func(a, b certificate) int { return strings.Compare(a.Host, b.Host) })
-	return list
-}
-
-// leafOf is the certificate of a TLS Secret; nil if it cannot be read.
-func leafOf(s *corev1.Secret) *x509.Certificate {
-	block, _ := pem.Decode(s.Data[corev1.TLSCertKey])
-	if block == nil {
-		return nil
-	}
-	leaf, err := x509.ParseCertificate(block.Bytes)
-	if err != nil {
-		return nil // the Problem of the plan says so
-	}
-	return leaf
-}
-
-func (c *certificate) describe(leaf *x509.Certificate) {
-	if leaf == nil {
-		return
-	}
-	c.Subject, c.Issuer, c.NotAfter, c.Names = leaf.Subject.String(), leaf.Issuer.String(), leaf.NotAfter, leaf.DNSNames
-}
-
 // liveCertificates asks the pods, by a handshake for each host.
-func (k *kube) liveCertificates(ctx context.Context, c *controllerSeen, planned []certificate, host string) ([]certificate, error) {
+func (k *kube) liveCertificates(ctx context.Context, c *controllerSeen, planned []view.Certificate, host string) ([]view.Certificate, error) {
 	hosts := []string{}
 	for _, p := range planned {
 		hosts = append(hosts, p.Host)
@@ -137,10 +66,10 @@ func (k *kube) liveCertificates(ctx context.Context, c *controllerSeen, planned 
 	if err != nil {
 		return nil, err
 	}
-	var list []certificate
+	var list []view.Certificate
 	for _, a := range answers {
 		var shown []struct {
-			certificate
+			view.Certificate
 			Error string `json:"error"`
 		}
 		if err := json.Unmarshal(a.text, &shown); err != nil {
@@ -151,13 +80,13 @@ func (k *kube) liveCertificates(ctx context.Context, c *controllerSeen, planned 
 			if s.Error != "" {
 				s.Served = "no"
 			}
-			list = append(list, s.certificate)
+			list = append(list, s.Certificate)
 		}
 	}
 	return list, nil
 }
 
-func certificateRows(list []certificate, now time.Time) [][]string {
+func certificateRows(list []view.Certificate, now time.Time) [][]string {
 	rows := [][]string{{"HOST", "SECRET", "SUBJECT", "NAMES", "EXPIRES", "SERVED", "WHY"}}
 	for _, c := range list {
 		expires := "-"

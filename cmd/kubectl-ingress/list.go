@@ -8,8 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/sluice-ingress/sluice/controller/listing"
 	"github.com/sluice-ingress/sluice/controller/translate"
+	"github.com/sluice-ingress/sluice/controller/view"
 )
 
 // scope is which namespaces' objects a command shows.
@@ -38,7 +38,7 @@ func listCommand(k *kube) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			list := slices.DeleteFunc(listing.Of(plan), func(r listing.Route) bool { return !where.has(r.Namespace) || host != "" && r.Host != host })
+			list := slices.DeleteFunc(view.Of(plan).Routes(), func(r view.Route) bool { return !where.has(r.Namespace) || host != "" && r.Host != host })
 			if output.isData() {
 				return output.print(k.Out, list)
 			}
@@ -51,7 +51,7 @@ func listCommand(k *kube) *cobra.Command {
 	return cmd
 }
 
-func routeRows(list []listing.Route, isWide, withNamespace bool) [][]string {
+func routeRows(list []view.Route, isWide, withNamespace bool) [][]string {
 	head := []string{"INGRESS", "HOST", "PATH", "SERVICE", "READY", "TLS", "CLASS", "SERVED", "PROBLEMS"}
 	if isWide {
 		head = append(head, "TYPE")

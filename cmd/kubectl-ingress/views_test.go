@@ -18,8 +18,8 @@ import (
 	"github.com/sluice-ingress/sluice/controller/compare"
 	"github.com/sluice-ingress/sluice/controller/customtemplates"
 	"github.com/sluice-ingress/sluice/controller/diagnosis"
-	"github.com/sluice-ingress/sluice/controller/listing"
 	"github.com/sluice-ingress/sluice/controller/manifests"
+	"github.com/sluice-ingress/sluice/controller/view"
 )
 
 var update = flag.Bool("update", false, "write the goldens anew")
@@ -63,10 +63,10 @@ func TestViews(t *testing.T) {
 		}
 		got.Files = append(got.Files, txtar.File{Name: name, Data: b.Bytes()})
 	}
-	add("list -A -o wide", func(b *bytes.Buffer) error { return columns(b, routeRows(listing.Of(plan), true, true)) })
-	add("list -o json", func(b *bytes.Buffer) error { return js.print(b, listing.Of(plan)[:1]) })
+	add("list -A -o wide", func(b *bytes.Buffer) error { return columns(b, routeRows(view.Of(plan).Routes(), true, true)) })
+	add("list -o json", func(b *bytes.Buffer) error { return js.print(b, view.Of(plan).Routes()[:1]) })
 	add("certs", func(b *bytes.Buffer) error {
-		return columns(b, certificateRows(certificatesOf(plan), plan.Snapshot.Now))
+		return columns(b, certificateRows(view.Of(plan).Certificates(), plan.Snapshot.Now))
 	})
 	add("backends --live=false", func(b *bytes.Buffer) error {
 		views, err := (&kube{}).viewBackends(t.Context(), nil, plan, []string{"shop_web_http", "shop_gone_80"}, false)
@@ -114,18 +114,18 @@ func TestTextsOfUsersCannotMoveTheCursor(t *testing.T) {
 // TestWorkersAnswer reads what workers say of a backend, with tables in the form that they have prepared.
 func TestWorkersAnswer(t *testing.T) {
 	plan := planOf(t)
-	known := workersBackend{}
 	const text = `{"generation": 3, "endpoints": [{"address": "10.244.0.1", "port": 8080}], "routes": {"_": {"/": [{"anything": 1}]}},
 		"hash_by": {"key": ["", "uri"]}, "affinity": {"cookie": {"name": "route"}, "ingresses": []}}`
-	if err := json.Unmarshal([]byte(text), &known); err != nil {
-		t.Fatal(err)
-	}
-	want := backendView{Name: "shop_web_http", Source: "pod-1", Balance: "cookie route", Peers: []peer{
+	want := view.Backend{Name: "shop_web_http", Source: "pod-1", Balance: "cookie route", Peers: []view.Peer{
 		{Address: "10.244.0.1", Port: 8080, State: "serves"},
 		{Address: "10.244.0.2", State: "out", Why: "its pod is not ready"},
 		{Address: "10.244.0.3", State: "out", Why: "its pod terminates"},
 	}}
-	if diff := cmp.Diff(want, viewOf("shop_web_http", "pod-1", known.backend(), plan)); diff != "" {
+	got, err := view.Of(plan).Live("shop_web_http", "pod-1", json.RawMessage(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("view (-want +got):\n%s", diff)
 	}
 }

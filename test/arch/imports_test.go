@@ -47,6 +47,7 @@ var layers = []layer{
 	{"controller/migrate", slices.Concat([]string{"annotations/snippet", "controller", "controller/positions"}, pure), "a report is made of a plan and of lists that tests write"},
 	{"controller/compare", slices.Concat([]string{"controller", "controller/origins", "nginx/dynamic"}, pure), "what changes is in two plans and nowhere else"},
 	{"controller/diagnosis", slices.Concat([]string{"controller", "docs"}, pure), "what is wrong follows from what was seen, whoever looked"},
+	{"controller/view", slices.Concat([]string{"controller", "nginx/dynamic"}, pure), "what is shown of a plan is in the plan, whoever looks"},
 	{"controller/settings", slices.Concat([]string{"controller", "controller/streams", "controller/watch", "nginx/request"}, pure), "what flags mean does not depend on who reads them"},
 	{"controller/*", slices.Concat([]string{"controller", "nginx/dynamic"}, pure), "edges know the middle, but not each other nor the process"},
 	{"docs", nil, "what is written about the code needs none of it"},
@@ -152,8 +153,8 @@ var pureRules = map[string]struct {
 	except []string
 	why    string
 }{
-	"persistent": {}, "nginx": {}, "nginx/dynamic": {}, "annotations": {}, "annotations/snippet": {}, "templates": {}, "controller/translate": {}, "controller/cluster": {}, "controller/streams": {}, "controller/explain": {}, "controller/origins": {}, "controller/compare": {}, "controller/listing": {},
-	"controller/admission": {}, "controller/positions": {}, "controller/lint": {}, "controller/migrate": {}, "controller/diagnosis": {}, "docs": {},
+	"persistent": {}, "nginx": {}, "nginx/dynamic": {}, "annotations": {}, "annotations/snippet": {}, "templates": {}, "controller/translate": {}, "controller/cluster": {}, "controller/streams": {}, "controller/explain": {}, "controller/origins": {}, "controller/compare": {},
+	"controller/admission": {}, "controller/positions": {}, "controller/lint": {}, "controller/migrate": {}, "controller/diagnosis": {}, "controller/view": {}, "docs": {},
 	"controller": {[]string{"log", "sync", "time"}, "it is the loop as well: it waits, counts and says what happened"},
 }
 
