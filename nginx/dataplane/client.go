@@ -16,6 +16,7 @@ import (
 	"github.com/sluice-ingress/sluice/nginx"
 	"github.com/sluice-ingress/sluice/nginx/dynamic"
 	"github.com/sluice-ingress/sluice/nginx/gate"
+	"github.com/sluice-ingress/sluice/nginx/inspect"
 	"github.com/sluice-ingress/sluice/nginx/supervisor"
 	"github.com/sluice-ingress/sluice/nginx/traffic"
 )
@@ -242,19 +243,7 @@ func (c *Client) Status() supervisor.Status {
 
 // Measure is supervisor.Supervisor.Measure.
 func (c *Client) Measure(ctx context.Context, taken []string) (traffic.Report, error) {
-	l := c.current()
-	if l == nil {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		return traffic.Report{}, fmt.Errorf("count requests: NGINX's container cannot be reached: %w", c.trouble)
-	}
-	ctx, cancel := context.WithTimeout(ctx, measureTimeout)
-	defer cancel()
-	document, err := json.Marshal(append([]string{}, taken...))
-	if err != nil {
-		return traffic.Report{}, err
-	}
-	a, err := c.call(ctx, l, http.MethodPost, "/measures", bytes.NewReader(document))
+	a, err := c.ask(ctx, "/measures", taken)
 	switch {
 	case err != nil:
 		return traffic.Report{}, fmt.Errorf("ask NGINX's container for the requests that it counted: %w", err)
@@ -262,4 +251,33 @@ func (c *Client) Measure(ctx context.Context, taken []string) (traffic.Report, e
 		return traffic.Report{}, fmt.Errorf("ask NGINX's container for the requests that it counted: %s", cmp.Or(a.Error, "the answer has none"))
 	}
 	return *a.Traffic, nil
+}
+
+// Report is inspect.NGINX.Report, of the data plane's NGINX.
+func (c *Client) Report(ctx context.Context, backends []string) (inspect.Report, error) {
+	a, err := c.ask(ctx, "/workers", backends)
+	switch {
+	case err != nil:
+		return inspect.Report{}, fmt.Errorf("ask NGINX's container for its workers: %w", err)
+	case a.Workers == nil:
+		return inspect.Report{}, fmt.Errorf("ask NGINX's container for its workers: %s", cmp.Or(a.Error, "the answer has none"))
+	}
+	return *a.Workers, nil
+}
+
+// ask sends a list of names.
+func (c *Client) ask(ctx context.Context, path string, names []string) (answer, error) {
+	l := c.current()
+	if l == nil {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return answer{}, fmt.Errorf("it cannot be reached: %w", c.trouble)
+	}
+	ctx, cancel := context.WithTimeout(ctx, measureTimeout)
+	defer cancel()
+	document, err := json.Marshal(append([]string{}, names...))
+	if err != nil {
+		return answer{}, err
+	}
+	return c.call(ctx, l, http.MethodPost, path, bytes.NewReader(document))
 }

@@ -38,6 +38,10 @@ func TestWhatIsSentIsServed(t *testing.T) {
 	if got := c.Status(); !got.Ready || got.Generation != "one" || got.PID == 0 {
 		t.Errorf("the status is %+v", got)
 	}
+	report, err := c.Report(t.Context(), []string{"app", "nobody"})
+	if err != nil || len(report.Workers) == 0 || report.Workers[0].Configuration != "one" || len(report.Backends) != 1 || report.Backends["app"] == nil {
+		t.Errorf("workers say %+v, %v", report, err)
+	}
 	key, err := os.ReadFile(filepath.Join(p.state(), "conf/current/default.key"))
 	if err != nil || string(key) != "\x00\xff not text" {
 		t.Errorf("a file has come as %q, %v", key, err)

@@ -15,6 +15,7 @@
 //	POST /test                the same; NGINX only says what it thinks of it
 //	GET  /status              supervisor.Status
 //	POST /measures            the names of batches that were taken; the answer is a traffic.Report, of requests and processes
+//	POST /workers             names of backends; the answer is an inspect.Report, of workers and these
 //	POST /release             nobody sends requests any more; the answer says whether NGINX ends
 //
 // All but the first carry the session in the header Sluice-Session. Errors are answer documents:

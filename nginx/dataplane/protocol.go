@@ -3,19 +3,20 @@ package dataplane
 import (
 	"time"
 
+	"github.com/sluice-ingress/sluice/nginx/inspect"
 	"github.com/sluice-ingress/sluice/nginx/supervisor"
 	"github.com/sluice-ingress/sluice/nginx/traffic"
 )
 
 // protocol is the version of all that crosses the socket.
-const protocol = 2
+const protocol = 3
 
 const (
 	sessionHeader = "Sluice-Session"
 	manifestPart  = "manifest" // its name in a form; files have their own
 
 	answerLimit   = 1 << 20   // bytes of an answer, and of an event
-	measureLimit  = 64 << 20  // bytes of an answer about requests
+	measureLimit  = 64 << 20  // bytes of an answer about requests, and about workers
 	documentLimit = 512 << 20 // bytes of a configuration, and of a state
 	partEntries   = 1000      // of one document of a state
 )
@@ -77,6 +78,7 @@ type answer struct {
 	Status  *status  `json:"status,omitempty"`
 
 	Traffic  *traffic.Report `json:"traffic,omitempty"`
+	Workers  *inspect.Report `json:"workers,omitempty"`
 	Stopping bool            `json:"stopping,omitempty"` // NGINX was told to end, and does so now
 	Passed   uint64          `json:"passed,omitempty"`   // see event
 }

@@ -145,7 +145,7 @@ func (c *Client) request(ctx context.Context, l *link, method, path, kind string
 	}
 	defer response.Body.Close()
 	limit := int64(answerLimit)
-	if path == "/measures" {
+	if path == "/measures" || path == "/workers" {
 		limit = measureLimit
 	}
 	a := read(response, limit)

@@ -16,6 +16,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sluice-ingress/sluice/nginx/inspect"
 	"github.com/sluice-ingress/sluice/nginx/supervisor"
 )
 
@@ -37,6 +38,7 @@ type Server struct {
 	// applying is held over a configuration, and pushing over state: neither waits for the other.
 	applying, pushing sync.Mutex
 	measuring         sync.Mutex
+	looking           sync.Mutex // held while workers are asked for people
 }
 
 // NewServer prepares a server for a supervisor whose Observer is that of the feed.
@@ -79,6 +81,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	mux.HandleFunc("POST /test", s.inSession(&s.applying, s.testConfiguration))
 	mux.HandleFunc("GET /status", s.inSession(new(sync.Mutex), s.tellStatus)) // waits for nothing
 	mux.HandleFunc("POST /measures", s.inSession(&s.measuring, s.measure))
+	mux.HandleFunc("POST /workers", s.inSession(&s.looking, s.look))
 	mux.HandleFunc("POST /release", s.inSession(new(sync.Mutex), s.release))
 	server := &http.Server{
 		Handler: mux, ReadHeaderTimeout: 10 * time.Second, MaxHeaderBytes: 16 << 10,
@@ -223,6 +226,21 @@ func (s *Server) measure(w http.ResponseWriter, r *http.Request, _ *session) {
 		return
 	}
 	reply(w, http.StatusOK, answer{Traffic: &report})
+}
+
+// look asks workers about themselves and some backends.
+func (s *Server) look(w http.ResponseWriter, r *http.Request, _ *session) {
+	var backends []string
+	if err := json.NewDecoder(r.Body).Decode(&backends); err != nil {
+		replyTo(w, fmt.Errorf("read which backends are asked for: %w", err))
+		return
+	}
+	report, err := inspect.In(s.surroundings.StateDir).Report(r.Context(), backends)
+	if err != nil {
+		finishWith(w, err)
+		return
+	}
+	reply(w, http.StatusOK, answer{Workers: &report})
 }
 
 // release only ends an NGINX that was told to stop: a controller may end alone.

@@ -14,6 +14,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // ErrNoBackend says that workers know no backend of that name.
@@ -43,6 +45,63 @@ func (n NGINX) Status(ctx context.Context) (json.RawMessage, error) {
 // Backend is what workers know of a backend, as JSON: endpoints, and how requests are shared out.
 func (n NGINX) Backend(ctx context.Context, name string) (json.RawMessage, error) {
 	return n.get(ctx, "/v1/backends/"+url.PathEscape(name))
+}
+
+// Report is what workers say of themselves, and of backends.
+type Report struct {
+	Status
+	// Backends are those that were asked for and that workers know, each as Backend returns it.
+	Backends map[string]json.RawMessage `json:"backends"`
+}
+
+// Status is what workers say of themselves.
+type Status struct {
+	// Generation is that of the state. Incomplete means that some of it was lost, and is being sent again.
+	Generation uint64   `json:"generation"`
+	Incomplete bool     `json:"incomplete,omitempty"`
+	Wanted     int      `json:"workers_wanted"` // how many workers there should be
+	Workers    []Worker `json:"workers"`        // those that have reported
+}
+
+// Worker is a process that serves requests.
+type Worker struct {
+	ID            int    `json:"id"` // from 0
+	PID           int    `json:"pid"`
+	Configuration string `json:"configuration"` // the generation that it runs
+}
+
+// Report asks workers how they are, and for these backends. Several are asked for at a time, by connections of their own.
+func (n NGINX) Report(ctx context.Context, backends []string) (Report, error) {
+	const atOnce = 4
+	text, err := n.Status(ctx)
+	if err != nil {
+		return Report{}, err
+	}
+	r := Report{}
+	if err := json.Unmarshal(text, &r.Status); err != nil {
+		return Report{}, fmt.Errorf("read what NGINX's workers say of themselves: %w", err)
+	}
+	found := make([]json.RawMessage, len(backends))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(atOnce)
+	for i, name := range backends {
+		group.Go(func() (err error) {
+			if found[i], err = n.Backend(ctx, name); errors.Is(err, ErrNoBackend) {
+				return nil
+			}
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return Report{}, err
+	}
+	r.Backends = map[string]json.RawMessage{}
+	for i, name := range backends {
+		if found[i] != nil {
+			r.Backends[name] = found[i]
+		}
+	}
+	return r, nil
 }
 
 func (n NGINX) get(ctx context.Context, path string) (json.RawMessage, error) {
