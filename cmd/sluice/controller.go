@@ -33,6 +33,7 @@ type controllerFlags struct {
 	webhookFlags
 	healthFlags
 	metricsFlags
+	statusPageFlags
 	logFlags
 	inert       inertFlags
 	manifests   string
@@ -54,6 +55,7 @@ func (f *controllerFlags) register(flags *pflag.FlagSet) {
 	f.webhookFlags.register(flags)
 	f.healthFlags.register(flags)
 	f.metricsFlags.register(flags)
+	f.statusPageFlags.register(flags)
 	f.logFlags.register(flags)
 	f.inert.register(flags)
 	flags.StringVar(&f.manifests, "manifests", "", "serve the objects of this directory instead of a cluster's")
@@ -104,9 +106,9 @@ func (f *controllerFlags) check() error {
 	case f.manifests != "" && f.webhookFlags.address != "":
 		return errors.New("--validating-webhook needs a cluster, which asks it; --manifests has none")
 	case f.manifests != "":
-		return f.metricsFlags.check()
+		return errors.Join(f.metricsFlags.check(), f.statusPageFlags.check())
 	}
-	return errors.Join(f.clusterFlags.check(), f.webhookFlags.check(), f.metricsFlags.check())
+	return errors.Join(f.clusterFlags.check(), f.webhookFlags.check(), f.metricsFlags.check(), f.statusPageFlags.check())
 }
 
 func runController(ctx context.Context, f controllerFlags, log *slog.Logger) error {
@@ -147,6 +149,9 @@ func newDaemon(f controllerFlags, log *slog.Logger) (*daemon, error) {
 		Release: release, Build: revision(), Repository: "https://" + repository,
 	})
 	d := &daemon{log: log, metrics: measured, grace: seconds(f.grace), afterGrace: seconds(f.afterGrace)}
+	if err := d.showStatus(f); err != nil {
+		return nil, err
+	}
 	here := d.startEngine(f)
 	f.metricsFlags.measure(measured, d.engine, log)
 	measured.AskEngine(func() metrics.Engine {
@@ -154,7 +159,7 @@ func newDaemon(f controllerFlags, log *slog.Logger) (*daemon, error) {
 		return metrics.Engine{Generation: status.Generation, Old: status.OldGenerations}
 	})
 	d.loop = &controller.Controller{
-		Engine: d.engine, Log: log, Observer: measured, Replan: custom.Changes(), Pace: pace(f.syncRate),
+		Engine: d.engine, Log: log, Observer: d.observing(), Replan: custom.Changes(), Pace: pace(f.syncRate),
 		Keeper: lastgood.New(f.StateDir, log),
 		Options: func() controller.Options {
 			o := options
@@ -196,6 +201,9 @@ func (f *controllerFlags) ports() map[int]string {
 	all[f.port] = "health checks"
 	if f.profiling {
 		all[f.profilerPort] = "profiles"
+	}
+	if port := f.statusPageFlags.listensOn(); port != 0 {
+		all[port] = "the status page"
 	}
 	if _, port, err := net.SplitHostPort(f.webhookFlags.address); err == nil {
 		if number, err := strconv.Atoi(port); err == nil {

@@ -15,6 +15,7 @@ import (
 	"github.com/sluice-ingress/sluice/controller/events"
 	"github.com/sluice-ingress/sluice/controller/health"
 	"github.com/sluice-ingress/sluice/controller/metrics"
+	"github.com/sluice-ingress/sluice/controller/statuspage"
 	"github.com/sluice-ingress/sluice/nginx/dataplane"
 	"github.com/sluice-ingress/sluice/nginx/spans"
 	"github.com/sluice-ingress/sluice/nginx/supervisor"
@@ -32,6 +33,7 @@ type daemon struct {
 	arrived  <-chan struct{} // closed when the engine can be asked where NGINX runs; nil if it can at once
 	loop     *controller.Controller
 	recorder *events.Recorder // nil without a cluster
+	page     *statuspage.Page // nil if there is none
 	parts    []part
 
 	grace      time.Duration         // between not ready and the stop of NGINX; 0 asks depart
@@ -53,7 +55,7 @@ type engine interface {
 
 // startEngine chooses the engine, and returns where NGINX runs.
 func (d *daemon) startEngine(f controllerFlags) (here func() dataplane.Surroundings) {
-	observer := supervisor.Observer{Tested: d.tested, Reloaded: d.reloaded, Pushed: d.metrics.Pushed, Restarted: d.metrics.Restarted}
+	observer := supervisor.Observer{Tested: d.tested, Reloaded: d.reloaded, Pushed: d.metrics.Pushed, Restarted: d.restarted}
 	if f.socket != "" {
 		client := dataplane.NewClient(dataplane.Options{Socket: f.socket, StateDir: f.StateDir, Log: d.log, Observer: observer})
 		d.engine, d.arrived = client, client.Connected()
@@ -172,6 +174,9 @@ func (d *daemon) tested(took time.Duration, err error) {
 	if d.recorder != nil {
 		d.recorder.Tested(took, err)
 	}
+	if d.page != nil {
+		d.page.Tested(took, err)
+	}
 }
 
 func (d *daemon) reloaded(cause string, took time.Duration, err error) {
@@ -179,6 +184,26 @@ func (d *daemon) reloaded(cause string, took time.Duration, err error) {
 	if d.recorder != nil {
 		d.recorder.Reloaded(cause, took, err)
 	}
+	if d.page != nil {
+		d.page.Reloaded(cause, took, err)
+	}
+}
+
+// restarted is told when NGINX died and was started again.
+func (d *daemon) restarted() {
+	d.metrics.Restarted()
+	if d.page != nil {
+		d.page.Restarted()
+	}
+}
+
+// observing are these observers, with those that there always are.
+func (d *daemon) observing(more ...controller.Observer) observers {
+	all := observers{d.metrics}
+	if d.page != nil {
+		all = append(all, d.page)
+	}
+	return append(all, more...)
 }
 
 // observers are told the same, one after the other.

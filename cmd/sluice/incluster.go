@@ -82,7 +82,7 @@ func (d *daemon) tellCluster(config *rest.Config, source *watch.Source, publishe
 	}
 	d.recorder = recorder
 	d.metrics.CountDroppedEvents(recorder.Dropped)
-	d.loop.Observer = observers{d.metrics, recorder, judge{source}}
+	d.loop.Observer = d.observing(recorder, judge{source})
 	d.parts = append(d.parts, recorder.Run)
 	if f.noElection {
 		d.leads = func() bool { return true }
