@@ -215,8 +215,10 @@ func ago(t, now time.Time) string {
 		span = fmt.Sprintf("%d min", int(d.Minutes()))
 	case d < 48*time.Hour:
 		span = fmt.Sprintf("%d h", int(d.Hours()))
-	default:
+	case d < 2*365*24*time.Hour:
 		span = fmt.Sprintf("%d days", int(d.Hours()/24))
+	default:
+		span = fmt.Sprintf("%d years", int(d.Hours()/24/365))
 	}
 	return fmt.Sprintf(text, span)
 }
