@@ -22,7 +22,6 @@ import (
 const address = "127.0.0.1:18100"
 
 var (
-	get     = bare.Address(address).Get
 	mustGet = bare.Address(address).MustGet
 	backend = bare.Backend
 	within  = bare.Within
