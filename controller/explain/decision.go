@@ -131,6 +131,7 @@ type Endpoint struct {
 // Replacement is who answers in place of errors.
 type Replacement struct {
 	Statuses []int   `json:"statuses"`
+	IfSilent bool    `json:"ifSilent,omitempty"` // only if no pod answers
 	Shares   []Share `json:"shares,omitempty"`
 	URI      string  `json:"uri,omitempty"`    // that the service is asked for
 	Status   int     `json:"status,omitempty"` // that NGINX answers if there is no such service

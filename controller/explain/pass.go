@@ -113,16 +113,18 @@ func (w *walk) fallbackHeaders() []SentHeader {
 
 // onError says who answers in place of errors of pods.
 func (w *walk) onError(l *nginx.Location) []Replacement {
-	if list := w.effective(l.Protocol.Module() + "_intercept_errors"); len(list) == 0 || list[0].Words[1] != "on" {
-		return nil
-	}
+	list := w.effective(l.Protocol.Module() + "_intercept_errors")
+	passesOn := len(list) == 0 || list[0].Words[1] != "on"
 	var all []Replacement
 	for _, page := range w.effective("error_page") {
 		codes, _, to := nginx.ReadErrorPage(page)
-		if to != nginx.ErrorLocation {
+		if passesOn { // but for what NGINX itself says
+			codes = slices.DeleteFunc(codes, func(code int) bool { return code != 502 && code != 504 })
+		}
+		if to != nginx.ErrorLocation || len(codes) == 0 {
 			continue
 		}
-		r := Replacement{Statuses: codes, Status: 404}
+		r := Replacement{Statuses: codes, Status: 404, IfSilent: passesOn}
 		for _, name := range []string{l.Fallback, "upstream-default-backend"} {
 			if w.endpointCount(name) > 0 {
 				r.Shares, r.URI, r.Status = []Share{w.share(name, 100, false)}, "/"+questionMark(w.args)+w.args, 0
@@ -136,10 +138,7 @@ func (w *walk) onError(l *nginx.Location) []Replacement {
 
 // endpointCount is how many endpoints a backend has. Names that workers resolve count as such.
 func (w *walk) endpointCount(name string) int {
-	entry, is := w.plan.Dynamic.Backends.Get(name)
-	if !is {
-		return 0
-	}
+	entry := w.plan.Dynamic.Backends.At(name)
 	count := len(entry.Names)
 	for _, e := range entry.Endpoints {
 		if !e.SessionsOnly {

@@ -139,17 +139,21 @@ func (p *printer) backend(b *Backend) {
 	}
 	for _, r := range b.OnError {
 		for _, s := range r.Shares {
-			p.line(1, "if it answers %s, another does in its place", joined(r.Statuses))
+			p.line(1, "%s, another does in its place", r.when())
 			p.share(s)
 		}
 		if r.Status != 0 {
-			p.line(1, "if it answers %s, it is %d, as there is no service for errors", joined(r.Statuses), r.Status)
+			p.line(1, "%s, it is %d, as there is no service for errors", r.when(), r.Status)
 		}
 	}
 }
 
-func joined(statuses []int) string {
-	return strings.Join(strings.Fields(strings.Trim(fmt.Sprint(statuses), "[]")), ", ")
+func (r Replacement) when() string {
+	statuses := strings.Join(strings.Fields(strings.Trim(fmt.Sprint(r.Statuses), "[]")), ", ")
+	if r.IfSilent {
+		return "if no pod answers (" + statuses + ")"
+	}
+	return "if it answers " + statuses
 }
 
 func (p *printer) share(s Share) {
