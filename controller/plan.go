@@ -56,6 +56,8 @@ type Plan struct {
 	Kept         []*networkingv1.Ingress // last good versions that are served in place of some of these
 	Snapshot     cluster.Snapshot        // what it was made for
 
+	StreamSnippets map[cluster.Name]nginx.Directives // what Ingresses add to the stream block; not to be written to
+
 	AnnotationsPrefix string // as in Options
 
 	options Options
@@ -93,7 +95,7 @@ func (o Options) Plan(s cluster.Snapshot) (Plan, error) {
 	return Plan{
 		Files: files, Dynamic: r.State, Problems: r.Problems, Good: r.Good,
 		Certificates: r.Certificates, Config: r.Config, Servers: servers, Backends: backends, Ingresses: r.Ingresses, Claimed: r.Claimed, Kept: r.Kept, Snapshot: s,
-		AnnotationsPrefix: o.Translate.Prefix(), options: o,
+		StreamSnippets: r.Streams, AnnotationsPrefix: o.Translate.Prefix(), options: o,
 	}, err
 }
 

@@ -361,7 +361,7 @@ func replaced(list []nginx.Parsed, s string, inTable bool) []nginx.Parsed {
 		if d.Block != nil && inner == nil {
 			inner = []nginx.Parsed{}
 		}
-		out = append(out, nginx.Parsed{Words: words, Block: inner, Line: d.Line, Lua: strings.ReplaceAll(d.Lua, marker, s)})
+		out = append(out, nginx.Parsed{Words: words, Block: inner, Line: d.Line, Lua: strings.ReplaceAll(d.Lua, marker, s), End: d.End})
 	}
 	return out
 }

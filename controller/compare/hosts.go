@@ -23,7 +23,7 @@ func (s *side) inventory() inventory {
 	return items
 }
 
-// streams are the ports of TCP and UDP services.
+// streams are the ports of TCP and UDP services, and the snippets of Ingresses.
 func (s *side) streams(items inventory) {
 	for _, l := range s.plan.Config.Streams.Listeners {
 		protocol := "TCP"
@@ -31,6 +31,10 @@ func (s *side) streams(items inventory) {
 			protocol = "UDP"
 		}
 		items[Subject{Kind: Stream, Name: fmt.Sprintf("%s port %d", protocol, l.Port)}] = item{fmt.Sprintf("%+v", *l), l.Backend, nil}
+	}
+	for name, list := range s.plan.StreamSnippets {
+		from := s.sources.At("Ingress "+name.String(), "metadata.annotations["+s.plan.AnnotationsPrefix+"/stream-snippet]")
+		items[Subject{Kind: Stream, Name: "snippet of " + name.String()}] = item{value: encoded(list), from: []origins.Source{from}}
 	}
 }
 

@@ -241,10 +241,14 @@ func (s *splitter) nameMore() {
 				fits = func(name) bool { return true } // what an expression fits is not ours to find out
 			} else if _, suffix, is := strings.Cut(n.key, "*."); is {
 				before := fits
-				fits = func(other name) bool { return before(other) || other.isOpen() || strings.HasSuffix(other.key, "."+suffix) }
+				fits = func(other name) bool {
+					return before(other) || other.isOpen() || strings.HasSuffix(other.key, "."+suffix)
+				}
 			} else if prefix, is := strings.CutSuffix(n.key, ".*"); is {
 				before := fits
-				fits = func(other name) bool { return before(other) || other.isOpen() || strings.HasPrefix(other.key, prefix+".") }
+				fits = func(other name) bool {
+					return before(other) || other.isOpen() || strings.HasPrefix(other.key, prefix+".")
+				}
 			}
 		}
 	}

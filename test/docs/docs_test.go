@@ -270,7 +270,7 @@ func TestNamedFilesExist(t *testing.T) {
 var (
 	flag = regexp.MustCompile("(?:^|[\\s`(])(--[a-z][a-z0-9-]+)")
 	// foreign are command lines of other programs, with the lines that go on with their flags.
-	foreign = regexp.MustCompile(`^\s*(helm|docker|gh|--set)\b`)
+	foreign = regexp.MustCompile(`^\s*(helm|docker|gh|kubectl create|--set)\b`)
 )
 
 // TestFlagsExist looks up every flag that is named anywhere, in the help of the program or the text of a script.
