@@ -130,9 +130,12 @@ func run(ctx context.Context, o options) error {
 			if err := r.measure(ctx, b, size); err != nil {
 				return fmt.Errorf("%s: %w", r.at(size), err)
 			}
+			if err := b.write(); err != nil { // now, as the next one may fail or be stopped
+				return err
+			}
 		}
 	}
-	return b.write()
+	return b.report.WriteTable(os.Stdout)
 }
 
 func prepare(o options) (*bench, error) {
@@ -176,9 +179,6 @@ func prepare(o options) (*bench, error) {
 
 // write prints the table and writes the files.
 func (b *bench) write() error {
-	if err := b.report.WriteTable(os.Stdout); err != nil {
-		return err
-	}
 	if err := os.MkdirAll(b.out, 0o755); err != nil { //nolint:gosec // for everybody to read
 		return err
 	}
