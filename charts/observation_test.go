@@ -12,7 +12,7 @@ import (
 	"text/template"
 
 	gocmp "github.com/google/go-cmp/cmp"
-	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/promql/parser"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/yaml"
@@ -100,7 +100,7 @@ func misuse(all map[string]metric, expression string) (wrong []string, err error
 				wrong = append(wrong, "metric "+n.Name)
 			}
 			for _, m := range n.LabelMatchers {
-				if m.Name != labels.MetricName && !slices.Contains(own, m.Name) {
+				if m.Name != model.MetricNameLabel && !slices.Contains(own, m.Name) {
 					wrong = append(wrong, "label "+m.Name+" of "+n.Name)
 				}
 			}
