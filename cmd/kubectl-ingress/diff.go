@@ -27,7 +27,7 @@ func diffCommand(k *kube) *cobra.Command {
 		Use:   "diff -f PATH...",
 		Short: "Show what changes for clients, in nginx.conf and by a reload if manifests are applied to the cluster",
 		Long: `Show what changes if manifests are applied to the cluster: for clients, in nginx.conf, and whether NGINX reloads.
-Nothing is applied. What the cluster has and the manifests do not stays. Objects that name no namespace are of namespace default.
+Nothing is applied. What the cluster has and the manifests do not stays. Objects that name no namespace are of that of --namespace, or of the context.
 
 The exit status is 0 if nothing changes, 1 if something does, and 2 if nothing could be compared.`,
 		Args: cobra.NoArgs,
@@ -66,7 +66,7 @@ The exit status is 0 if nothing changes, 1 if something does, and 2 if nothing c
 
 // compare compares the cluster with what it would be with manifests applied.
 func (k *kube) compare(ctx context.Context, c *controllerSeen, paths []string) (compare.Report, error) {
-	objects, notes, err := manifests.Read(paths, k.In, nil)
+	objects, notes, err := manifests.Read(paths, k.In, k.namespace, nil)
 	if err != nil {
 		return compare.Report{}, err
 	}

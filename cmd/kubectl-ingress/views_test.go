@@ -147,7 +147,7 @@ func TestManifestsAreApplied(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(dir, "a.yaml"), []byte(applied), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		objects, notes, err := manifests.Read([]string{dir}, nil, nil)
+		objects, notes, err := manifests.Read([]string{dir}, nil, "", nil)
 		if err != nil || len(notes) > 0 {
 			t.Fatalf("%v %v", err, notes)
 		}

@@ -26,7 +26,7 @@ func registerInput(cmd *cobra.Command, paths *[]string) {
 func readInput(paths []string, stdin io.Reader) (input, error) {
 	in := input{texts: map[string][]byte{}}
 	var err error
-	in.objects, in.notes, err = manifests.Read(paths, stdin, in.texts)
+	in.objects, in.notes, err = manifests.Read(paths, stdin, "", in.texts)
 	return in, err
 }
 

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -71,10 +72,12 @@ type decoder struct {
 	notes  []Note
 	unsaid int
 	line   int // of the present document
+
+	namespace string // of objects that name none
 }
 
-func decodeFile(name string, data []byte) (file, []Note) {
-	d := decoder{file: file{name: name}}
+func (r Reader) decodeFile(name string, data []byte) (file, []Note) {
+	d := decoder{file: file{name: name}, namespace: cmp.Or(r.Namespace, metav1.NamespaceDefault)}
 	if len(data) > maxFile {
 		d.note(Error, "", "", fmt.Sprintf("larger than %d MiB", maxFile>>20))
 		return d.file, d.notes
@@ -130,7 +133,7 @@ func (d *decoder) yaml(doc document) {
 	}
 	var label string
 	if len(twice) > 0 {
-		label = labelIn(data)
+		label = d.labelIn(data)
 	}
 	for _, dup := range twice {
 		message := fmt.Sprintf("stands twice, the second time in line %d; the last one counts", dup.line)
@@ -232,7 +235,7 @@ func (d *decoder) object(data []byte, h header) {
 	case !k.namespaced:
 		h.Metadata.Namespace = ""
 	case h.Metadata.Namespace == "":
-		h.Metadata.Namespace = metav1.NamespaceDefault
+		h.Metadata.Namespace = d.namespace
 	}
 	o := k.new()
 	strict, err := kjson.UnmarshalStrict(data, o)
@@ -265,13 +268,13 @@ func (h header) label() string {
 }
 
 // labelIn is the label of an object as far as can be seen without decoding all of it.
-func labelIn(data []byte) string {
+func (d *decoder) labelIn(data []byte) string {
 	var h header
 	if kjson.UnmarshalCaseSensitivePreserveInts(data, &h) != nil {
 		return ""
 	}
 	if k, ok := kindOf(h); ok && k.namespaced && h.Metadata.Namespace == "" {
-		h.Metadata.Namespace = metav1.NamespaceDefault
+		h.Metadata.Namespace = d.namespace
 	}
 	return h.label()
 }

@@ -305,3 +305,16 @@ func TestAliases(t *testing.T) {
 		read: []string{"ConfigMap default/a:1"},
 	}.run(t)
 }
+
+// Objects that name no namespace are of the reader's, in Notes too; those of the whole cluster are of none.
+func TestAReaderHasANamespace(t *testing.T) {
+	objects, notes := Reader{Namespace: "shop"}.Decode("stdin", []byte("apiVersion: v1\nkind: Secret\nmetadata: {name: a}\n---\n"+
+		"apiVersion: v1\nkind: Secret\nmetadata: {name: a, namespace: other}\n---\napiVersion: v1\nkind: Service\nmetadata: {name: b}\nspec: 1\n"))
+	s := FromObjects(objects)
+	if s.Secret("shop", "a") == nil || s.Secret("other", "a") == nil || s.Secret("default", "a") != nil {
+		t.Errorf("objects are %v", objects.Places())
+	}
+	if len(notes) != 1 || notes[0].Object != "Service shop/b" {
+		t.Errorf("notes are %v", notes)
+	}
+}

@@ -15,17 +15,29 @@ import (
 // than this are not manifests but mistakes.
 const maxFile = 8 << 20
 
+// Reader reads manifests.
+type Reader struct {
+	// Namespace is that of objects that name none, "default" if it is "".
+	Namespace string
+}
+
+// Load is that of a Reader for namespace default.
+func Load(fsys fs.FS, paths ...string) (Objects, []Note) { return Reader{}.Load(fsys, paths...) }
+
+// Decode is that of a Reader for namespace default.
+func Decode(name string, data []byte) (Objects, []Note) { return Reader{}.Decode(name, data) }
+
 // Load reads manifests: each path is a file, or a directory that is searched for .yaml, .yml and .json
 // files, in the order of their paths. Without paths it reads all of fsys. What cannot be read is in the
 // Notes and keeps nothing else from being read.
-func Load(fsys fs.FS, paths ...string) (Objects, []Note) {
+func (r Reader) Load(fsys fs.FS, paths ...string) (Objects, []Note) {
 	if len(paths) == 0 {
 		paths = []string{"."}
 	}
 	names, notes := find(fsys, paths)
 	files := failures(notes)
 	for _, name := range names {
-		f, more := loadFile(fsys, name)
+		f, more := r.loadFile(fsys, name)
 		files = append(files, f)
 		notes = append(notes, more...)
 	}
@@ -36,19 +48,19 @@ func Load(fsys fs.FS, paths ...string) (Objects, []Note) {
 }
 
 // Decode reads one stream of manifests; name stands for the file, as in "stdin".
-func Decode(name string, data []byte) (Objects, []Note) {
-	f, notes := decodeFile(name, data)
+func (r Reader) Decode(name string, data []byte) (Objects, []Note) {
+	f, notes := r.decodeFile(name, data)
 	objs := Objects{[]file{f}}
 	return objs, append(notes, objs.Duplicates()...)
 }
 
-func loadFile(fsys fs.FS, name string) (file, []Note) {
+func (r Reader) loadFile(fsys fs.FS, name string) (file, []Note) {
 	data, err := readFile(fsys, name)
 	if err != nil {
 		notes := []Note{unreadable(name, err)}
 		return failures(notes)[0], notes
 	}
-	return decodeFile(name, data)
+	return r.decodeFile(name, data)
 }
 
 // readFile reads no more than one byte too many, which decodeFile then complains about.

@@ -13,12 +13,14 @@ import (
 
 const standardInput = "<stdin>"
 
-// Read reads files and directories of manifests once; - is standard input. Texts, unless nil, gets what was read, by file. What cannot
+// Read reads files and directories of manifests once; - is standard input. Namespace is that of objects that name none, "default" if it
+// is "". Texts, unless nil, gets what was read, by file. What cannot
 // be read of a file or directory that is there is in the Notes.
-func Read(paths []string, stdin io.Reader, texts map[string][]byte) (objects cluster.Objects, notes []cluster.Note, err error) {
+func Read(paths []string, stdin io.Reader, namespace string, texts map[string][]byte) (objects cluster.Objects, notes []cluster.Note, err error) {
 	if texts == nil {
 		texts = map[string][]byte{}
 	}
+	reader := cluster.Reader{Namespace: namespace}
 	for _, path := range paths {
 		var some cluster.Objects
 		var more []cluster.Note
@@ -28,12 +30,12 @@ func Read(paths []string, stdin io.Reader, texts map[string][]byte) (objects clu
 				return objects, notes, fmt.Errorf("read standard input: %w", err)
 			}
 			texts[standardInput] = text
-			some, more = cluster.Decode(standardInput, text)
+			some, more = reader.Decode(standardInput, text)
 		} else {
 			if _, err := os.Stat(path); err != nil {
 				return objects, notes, fmt.Errorf("read manifests: %w", err)
 			}
-			some, more = cluster.Load(anyPath{texts}, filepath.Clean(path))
+			some, more = reader.Load(anyPath{texts}, filepath.Clean(path))
 		}
 		objects = objects.Merge(some)
 		notes = append(notes, more...)

@@ -252,6 +252,7 @@ func TestDoctorFindsWhatIsPlanted(t *testing.T) {
 
 	t.Run("list", func(t *testing.T) { wantList(t, namespace) })
 	t.Run("bundle", wantBundle)
+	t.Run("diff", func(t *testing.T) { wantDiff(t, namespace) })
 	t.Run("others", func(t *testing.T) { wantOthers(t, s, namespace) })
 }
 
@@ -293,6 +294,37 @@ func wantList(t *testing.T, namespace string) {
 	}
 }
 
+// wantDiff wants to be told what a manifest would change, of an Ingress that it gives no namespace, and nothing to be changed.
+func wantDiff(t *testing.T, namespace string) {
+	manifest := filepath.Join(t.TempDir(), "misspelt.yaml")
+	text := strings.ReplaceAll(`
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata:
+  name: misspelt
+  annotations: {nginx.ingress.kubernetes.io/permanent-redirect: "https://elsewhere.example/"}
+spec:
+  ingressClassName: plugged
+  rules: [{host: misspelt.DOMAIN, http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: empty, port: {number: 80}}}}]}}]
+`, "DOMAIN", namespace+".example")
+	if err := os.WriteFile(manifest, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // the first has changed nothing
+		text, status := plugin(t, "diff", "-n", namespace, "-f", manifest)
+		if status != 1 {
+			t.Errorf("diff ends with %d, want 1:\n%s", status, text)
+		}
+		for _, want := range []string{
+			"misspelt." + namespace + ".example\n", "redirect", "https://elsewhere.example/", "Ingress " + namespace + "/misspelt metadata.annotations[", "(UnknownAnnotation)",
+		} {
+			if !strings.Contains(text, want) {
+				t.Errorf("diff does not say %q:\n%s", want, text)
+			}
+		}
+	}
+}
+
 // wantOthers runs the other commands that need no shell in a pod.
 func wantOthers(t *testing.T, s *suite.Sluice, namespace string) {
 	for _, c := range []struct {
@@ -304,6 +336,7 @@ func wantOthers(t *testing.T, s *suite.Sluice, namespace string) {
 		{"certs", 0, []string{"expired." + namespace + ".example", "(expired)"}},
 		{"conf --host misspelt." + namespace + ".example", 0, []string{"server_name misspelt." + namespace + ".example;"}},
 		{"conf", 0, []string{"server_name misspelt." + namespace + ".example;"}},
+		{"conf --annotate --host misspelt." + namespace + ".example", 0, []string{"# from Ingress " + namespace + "/misspelt spec.rules[0].host"}},
 		{"backends --live=false", 0, []string{namespace + "_empty_80", "the Service has no endpoints"}},
 		{"backends --list", 0, []string{namespace + "_empty_80"}},
 		{"events", 0, []string{"MissingSecret", "Ingress " + namespace + "/missing-secret"}},
