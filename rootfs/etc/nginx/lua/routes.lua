@@ -106,13 +106,18 @@ end
 
 local inside = {} -- what within has given, by block: a worker has few
 
+-- open_block stands by itself, as LuaJIT compiles nothing that may make a closure, nor what calls it.
+local function open_block(block)
+  local start = block .. "/"
+  return function(name) return M.host(start .. name) end
+end
+
 -- within gives a function like host for the hosts of a server block; "" and nil are those without settings of their own.
 function M.within(block)
   if not block or block == "" then return M.host end
   local found = inside[block]
   if not found then
-    local start = block .. "/"
-    found = function(name) return M.host(start .. name) end
+    found = open_block(block)
     inside[block] = found
   end
   return found
