@@ -32,7 +32,7 @@ type round struct{ rate, cost float64 } // requests/s, µs/request
 func (b *bench) count(ctx context.Context, kind server.Kind, size int) error {
 	var both [2]*server.Controller // without, with
 	var at [2]int
-	for i, k := range []server.Kind{kind, kind.Counts()} {
+	for i, k := range []server.Kind{kind.Muted(), kind} {
 		s, port, err := b.start(ctx, k, size, b.cpus.server)
 		if err != nil {
 			return err

@@ -30,9 +30,9 @@ const PodPort = 18900
 type Kind struct {
 	Name string // for people
 	Mode string // of Sluice: the value of --routing; empty for others
-	// Counting is Sluice that counts requests.
-	Counting bool
-	open     func(Options) Server
+	// Mute is Sluice that counts no requests.
+	Mute bool
+	open func(Options) Server
 }
 
 // Plain and HAProxy are configured by hand.
@@ -44,24 +44,24 @@ var (
 // Sluice is Sluice in a mode of routing.
 func Sluice(mode string) Kind { return Kind{Name: "Sluice " + mode, Mode: mode, open: openSluice} }
 
-// Counts is the same server with metrics of requests.
-func (k Kind) Counts() Kind {
-	k.Name, k.Counting = k.Name+", counting", true
+// Muted is the same server without metrics of requests.
+func (k Kind) Muted() Kind {
+	k.Name, k.Mute = k.Name+", muted", true
 	return k
 }
 
 // Options are what all kinds of servers are given.
 type Options struct {
-	Dir      string // for configuration and logs; made if it does not exist
-	Mode     string // see Kind
-	Counting bool   // likewise
-	CPUs     string // processors it may use, as in taskset(1); all if empty
-	Port     int    // for HTTP; the next is for HTTPS, and the two after it are for what it tells about itself
-	Hosts    int    // 0 … Hosts-1 exist at the start
-	Pods     []string
-	Program  string // Sluice
-	Lua      string // directory of Sluice's Lua files
-	Feature  Feature
+	Dir     string // for configuration and logs; made if it does not exist
+	Mode    string // see Kind
+	Mute    bool   // likewise
+	CPUs    string // processors it may use, as in taskset(1); all if empty
+	Port    int    // for HTTP; the next is for HTTPS, and the two after it are for what it tells about itself
+	Hosts   int    // 0 … Hosts-1 exist at the start
+	Pods    []string
+	Program string // Sluice
+	Lua     string // directory of Sluice's Lua files
+	Feature Feature
 }
 
 // Feature is what hosts have besides, with Sluice.
@@ -94,7 +94,7 @@ func New(kind Kind, o Options) (Server, error) {
 	if err := os.MkdirAll(o.Dir, 0o755); err != nil { //nolint:gosec // workers are another user
 		return nil, err
 	}
-	o.Mode, o.Counting = kind.Mode, kind.Counting
+	o.Mode, o.Mute = kind.Mode, kind.Mute
 	return kind.open(o), nil
 }
 

@@ -47,7 +47,7 @@ func (c *Controller) Start(ctx context.Context) error {
 		"--watch-ingress-without-class", "--configmap", "bench/settings",
 		"--update-status=false", "--disable-leader-election", "--disable-sync-events", // the API server takes no writes
 		"--http-port", strconv.Itoa(c.Port), "--https-port", strconv.Itoa(c.Port + 1), "--healthz-host", "127.0.0.1", "--healthz-port", strconv.Itoa(c.Port + 2),
-		"--enable-metrics=" + strconv.FormatBool(c.Counting), "--profiling=false", "--workers", "1", "--v", "0", "--disable-ipv6", "--lua-dir", c.Lua,
+		"--enable-metrics=" + strconv.FormatBool(!c.Mute), "--profiling=false", "--workers", "1", "--v", "0", "--disable-ipv6", "--lua-dir", c.Lua,
 		"--state-dir", c.path("state"), "--access-log", c.path("access.log"), "--error-log", c.path("error.log"),
 	}
 	if err := c.run(ctx, c.Program, args...); err != nil {
