@@ -81,7 +81,12 @@ func (o oracle) contradictions(r request, a answer, seen *tally) (explain.Decisi
 	isHidden := func(b *explain.Backend) bool { // what is no gRPC is refused by pods that speak it, and others answer for that
 		return strings.HasPrefix(b.Protocol, "GRPC") && len(b.OnError) > 0 && servedBy(a) == ""
 	}
-	if outcome.Backend != nil && (isHidden(outcome.Backend) || a.Status == http.StatusBadGateway || len(r.target) > longestShown || r.method == http.MethodHead && servedBy(a) == "") {
+	isForeign := func(b *explain.Backend) bool { // pods of gRPC that are asked over something else do not say who they are
+		return a.Status == http.StatusBadRequest && servedBy(a) == "" && slices.ContainsFunc(addressesOf(b.Shares), func(address string) bool {
+			return strings.HasPrefix(address, grpcKind.network+".") || strings.HasPrefix(address, grpcsKind.network+".")
+		})
+	}
+	if outcome.Backend != nil && (isHidden(outcome.Backend) || isForeign(outcome.Backend) || a.Status == http.StatusBadGateway || len(r.target) > longestShown || r.method == http.MethodHead && servedBy(a) == "") {
 		seen.add("explained, but nothing is seen of the pod") // it speaks something else, or answers too much
 		return d, nil
 	}
