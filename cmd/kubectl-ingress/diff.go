@@ -10,10 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/sluice-ingress/sluice/controller"
 	"github.com/sluice-ingress/sluice/controller/cluster"
 	"github.com/sluice-ingress/sluice/controller/compare"
-	"github.com/sluice-ingress/sluice/controller/customtemplates"
 	"github.com/sluice-ingress/sluice/controller/manifests"
 )
 
@@ -75,15 +73,15 @@ func (k *kube) compare(ctx context.Context, c *controllerSeen, paths []string) (
 			k.note("%s:%d: %s", plain(n.File), n.Line, plain(n.Message))
 		}
 	}
-	set, err := customtemplates.Load("")
-	if err != nil {
-		return compare.Report{}, err
-	}
 	live, err := k.snapshot(ctx, c)
 	if err != nil {
 		return compare.Report{}, err
 	}
-	options := controller.Options{Translate: c.translation, Streams: c.services, Render: c.render, Templates: set, Routing: c.routing}
+	options, err := c.options() // the selection is that of the snapshot
+	if err != nil {
+		return compare.Report{}, err
+	}
+	options.Routing = c.routing
 	report, err := compare.Snapshots(options, live, compare.Applied(live, objects, time.Now()))
 	report.Appeared, report.Gone = k.believed(ctx, report.Appeared), k.believed(ctx, report.Gone)
 	return report, err

@@ -101,13 +101,19 @@ func (k *kube) plan(ctx context.Context, c *controllerSeen) (controller.Plan, er
 	if err != nil {
 		return controller.Plan{}, err
 	}
-	set, err := customtemplates.Load("")
+	options, err := c.options()
 	if err != nil {
 		return controller.Plan{}, err
 	}
-	plan, err := controller.Options{Translate: c.translation, Streams: c.services, Render: c.render, Templates: set}.Plan(snapshot)
+	plan, err := options.Plan(snapshot)
 	plan.Problems = k.believed(ctx, plan.Problems)
 	return plan, err
+}
+
+// options are what plans are made by, in compiled form.
+func (c *controllerSeen) options() (controller.Options, error) {
+	set, err := customtemplates.Load("")
+	return controller.Options{Translate: c.translation, Streams: c.services, Render: c.render, Templates: set}, err
 }
 
 // chosenPlan is the plan of the one controller that flags choose, and that controller.

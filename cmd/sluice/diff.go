@@ -2,11 +2,9 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -39,9 +37,9 @@ The exit status is 0 if nothing changes, 1 if something does, and 2 if nothing c
 		Example: "  sluice diff main/deploy deploy\n  git show main:shop.yaml | sluice diff - shop.yaml -f cluster.yaml --format markdown",
 		Args:    cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			write, known := compare.Formats[format]
-			if !known {
-				return fmt.Errorf("--format: %q is none of %s", format, strings.Join(slices.Sorted(maps.Keys(compare.Formats)), ", "))
+			write, err := chosenFormat(compare.Formats, format)
+			if err != nil {
+				return err
 			}
 			report, err := compareManifests(selection, process, customTmpl, args, shared, cmd.InOrStdin())
 			if err != nil {
