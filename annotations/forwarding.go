@@ -35,7 +35,7 @@ var forwarding = Feature{
 	},
 	HTTP: func(v Values, h *nginx.HTTP) error {
 		proxies, err := trustedProxies(v)
-		h.ProxyProtocol = useProxyProtocol.In(v)
+		h.ProxyProtocol, h.NobodyBefore = useProxyProtocol.In(v), !isBehindProxy(v)
 		h.RealIP = realIP(v, proxies)
 		h.Clients = trust(v, proxies)
 		h.Clients = append(h.Clients, askedHost(v)...)
@@ -45,6 +45,9 @@ var forwarding = Feature{
 		return errors.Join(err, forwardingWithoutEffect(v))
 	},
 }
+
+// isBehindProxy tells whether somebody before us may say for what clients ask.
+func isBehindProxy(v Values) bool { return useForwardedHeaders.In(v) || useProxyProtocol.In(v) }
 
 // trustedProxies are those of proxy-real-ip-cidr that can be read. Who cannot be told is not believed.
 func trustedProxies(v Values) ([]netip.Prefix, error) {

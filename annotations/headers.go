@@ -28,7 +28,10 @@ var backendHeaders = Feature{
 // usualHeaders are the headers that every backend gets, in ingress-nginx's order. A client's header of the same name is replaced; an
 // empty value removes it.
 func usualHeaders(v Values) []nginx.Header {
-	address, uri, prefix := nginx.Var("remote_addr"), nginx.Text(""), nginx.Text("")
+	address, uri, prefix, scheme := nginx.Var("remote_addr"), nginx.Text(""), nginx.Text(""), nginx.Var("pass_access_scheme")
+	if !isBehindProxy(v) {
+		scheme = nginx.Var("scheme") // the same, without a map
+	}
 	if useForwardedHeaders.In(v) {
 		prefix = nginx.Var("forwarded_prefix")
 		if fullForwardedFor.In(v) {
@@ -46,9 +49,9 @@ func usualHeaders(v Values) []nginx.Header {
 		{Name: "X-Forwarded-For", Value: address},
 		{Name: "X-Forwarded-Host", Value: nginx.Var("best_http_host")},
 		{Name: "X-Forwarded-Port", Value: nginx.Var("pass_port")},
-		{Name: "X-Forwarded-Proto", Value: nginx.Var("pass_access_scheme")},
-		{Name: "X-Forwarded-Scheme", Value: nginx.Var("pass_access_scheme")},
-		{Name: "X-Scheme", Value: nginx.Var("pass_access_scheme")},
+		{Name: "X-Forwarded-Proto", Value: scheme},
+		{Name: "X-Forwarded-Scheme", Value: scheme},
+		{Name: "X-Scheme", Value: scheme},
 		{Name: "X-Forwarded-Prefix", Value: prefix},
 		{Name: "X-Original-URI", Value: uri},
 		{Name: "X-Original-Forwarded-For", Value: sentHeader(forwardedForHeader.In(v))},

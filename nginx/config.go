@@ -56,6 +56,8 @@ type HTTP struct {
 	RealIP RealIP
 	// ProxyProtocol has every connection begin with a header of the PROXY protocol, which says so then, in place of a header.
 	ProxyProtocol bool
+	// NobodyBefore tells that nobody before us may say for what clients ask, so that $pass_server_port is $reached_port.
+	NobodyBefore bool
 	// LooseNames tells that names of request headers may have more than letters, digits and dashes, so that workers have to take
 	// out those that pods could take for ours.
 	LooseNames bool
@@ -313,9 +315,12 @@ type Identity struct {
 	IsExactTwin bool
 }
 
+// DefaultBackend is the name of the backend for what no rule takes, as locations and workers call it.
+const DefaultBackend = "upstream-default-backend"
+
 // BackendName is what logs and workers call the location's backend. What has none answers like ingress-nginx's built-in
 // default backend, and is called so.
-func (l *Location) BackendName() string { return cmp.Or(l.Upstream, "upstream-default-backend") }
+func (l *Location) BackendName() string { return cmp.Or(l.Upstream, DefaultBackend) }
 
 // Block is the name of the upstream block that the location passes requests to; "" for none.
 func (l *Location) Block() string {

@@ -144,7 +144,7 @@ func (r *renderer) server(s *nginx.Server) (renderedServer, error) {
 	var needs nginx.Directives
 	for _, l := range s.Locations {
 		needs = append(needs, l.Needs...)
-		text, err := r.execute("location.tmpl", r.locationView(l))
+		text, err := r.execute("location.tmpl", r.locationView(s, l))
 		if err != nil {
 			return renderedServer{}, fmt.Errorf("%s: %w", l.Owner, err)
 		}

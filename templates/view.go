@@ -2,6 +2,9 @@ package templates
 
 import (
 	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
 	"maps"
 	"path"
 	"slices"
@@ -52,6 +55,7 @@ type mainView struct {
 	Streams           *streamsView // nil for none
 	StreamSocket      string       // "" for none
 	BehindPassthrough bool         // TLS comes in by way of the stream block
+	NobodyBefore      bool         // $pass_server_port is $server_port; a map of a map costs each request
 }
 
 func (r *renderer) mainView() mainView {
@@ -68,6 +72,7 @@ func (r *renderer) mainView() mainView {
 	}
 	return mainView{
 		Streams: streams, StreamSocket: socket, BehindPassthrough: len(r.config.Streams.Passthrough) > 0,
+		NobodyBefore:    http.NobodyBefore && len(r.config.Streams.Passthrough) == 0,
 		Options:         r.options,
 		Workers:         workers,
 		Connections:     r.connections(),
@@ -226,6 +231,7 @@ type serverView struct {
 	Directives   nginx.Directives
 	Locations    []Fragment
 	Shapes       []Fragment // in dynamic mode, in place of Locations
+	Block        string     // what routes call it
 	Errors       bool       // whether something leads to the location that asks error services
 	GRPCErrors   bool       // whether something leads to that of gRPC
 	Inquiries    []inquiryView
@@ -235,11 +241,8 @@ type serverView struct {
 func (r *renderer) serverView(s *nginx.Server) serverView {
 	v := serverView{
 		Listen: r.listen(s.IsDefault()), Names: s.Names(), LooseNames: r.config.HTTP.LooseNames, IsDefault: s.IsDefault(), Directives: s.Directives, RedirectCode: r.config.HTTP.RedirectCode,
-		Captures: captures(s.Shapes), GRPCErrors: s.HandsErrorsTo(nginx.GRPCErrorLocation),
+		Block: s.Block, Captures: captures(s.Shapes), GRPCErrors: s.HandsErrorsTo(nginx.GRPCErrorLocation),
 		Errors: r.config.HTTP.Shared.HandsErrorsTo(nginx.ErrorLocation) || s.HandsErrorsTo(nginx.ErrorLocation),
-	}
-	if s.Block != "" {
-		v.Directives = append(nginx.Directives{nginx.D("set", nginx.Var("server_block"), nginx.Text(s.Block))}, v.Directives...)
 	}
 	for _, inquiry := range s.Inquiries() {
 		v.Inquiries = append(v.Inquiries, inquiryView{nginx.Verbatim(inquiry.Name), inquiry.Body, inquiry.Copies})
@@ -315,6 +318,8 @@ func (r *renderer) listen(isDefault bool) nginx.Directives {
 type locationView struct {
 	Match                                                      []nginx.Arg
 	Namespace, Ingress, Service, Port, Path, Backend, Fallback string
+	UpstreamName                                               string // as logs have it
+	Place                                                      string // tells it apart from others where requests are counted; else ""
 	IsExactTwin                                                bool
 	Denied                                                     bool
 	Return                                                     *redirectView
@@ -336,12 +341,16 @@ type rewriteView struct {
 	Printable       bool
 }
 
-func (r *renderer) locationView(l *nginx.Location) locationView {
+func (r *renderer) locationView(s *nginx.Server, l *nginx.Location) locationView {
 	id := l.Identity
 	v := locationView{
 		Match: matchArgs(l), Namespace: id.Namespace, Ingress: id.Ingress, Service: id.Service, Port: id.Port,
 		Path: id.Path, IsExactTwin: id.IsExactTwin, Backend: l.BackendName(), Denied: l.Denied, Pass: pass(l.Protocol, l.Block()),
 		Preflight: l.Preflight, Early: l.Early, Body: l.Body, Fallback: l.Fallback,
+	}
+	v.UpstreamName = upstreamName(v)
+	if r.options.Measures != nil {
+		v.Place = placeOf(s, l)
 	}
 	if l.Return != nil {
 		v.Return = &redirectView{Code: l.Return.Code, Target: l.Return.Target}
@@ -358,6 +367,21 @@ func (r *renderer) locationView(l *nginx.Location) locationView {
 	}
 	v.Headers = r.headers(l.Protocol, l.Headers)
 	return v
+}
+
+// upstreamName is $proxy_upstream_name of a location.
+func upstreamName(v locationView) string {
+	if v.Backend == nginx.DefaultBackend {
+		return v.Backend
+	}
+	return v.Namespace + "-" + v.Service + "-" + v.Port
+}
+
+// placeOf is a short text that no other location has, in this configuration and others: whatever changes elsewhere, this text
+// does not.
+func placeOf(s *nginx.Server, l *nginx.Location) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s %d %s", s.Name, l.Match, l.Path))
+	return hex.EncodeToString(sum[:6])
 }
 
 // shapeView is the data of shape.tmpl.

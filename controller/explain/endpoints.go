@@ -9,7 +9,7 @@ import (
 
 	discoveryv1 "k8s.io/api/discovery/v1"
 
-	"github.com/sluice-ingress/sluice/controller/translate"
+	"github.com/sluice-ingress/sluice/nginx"
 )
 
 // share is a backend with the endpoints that requests go to, and those that are left out.
@@ -51,7 +51,7 @@ func (w *walk) share(name string, percent float64, isCanary bool) Share {
 
 // serviceOf is the Service and port that a backend is made of. Names of namespaces and Services have no underscore.
 func (w *walk) serviceOf(backend string) (namespace, service, port string) {
-	if backend == translate.DefaultBackendName {
+	if backend == nginx.DefaultBackend {
 		name := w.plan.DefaultBackend()
 		return name.Namespace, name.Name, ""
 	}

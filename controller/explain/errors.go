@@ -5,7 +5,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/sluice-ingress/sluice/controller/translate"
 	"github.com/sluice-ingress/sluice/nginx"
 )
 
@@ -68,7 +67,7 @@ func (w *walk) handOver(status, change int, to string) {
 
 // askErrorService has the service answer that the Ingress names for errors, else the controller's default backend, else it is 404.
 func (w *walk) askErrorService(status int) {
-	for _, name := range []string{w.variable("fallback").text, translate.DefaultBackendName} {
+	for _, name := range []string{w.variable("fallback").text, nginx.DefaultBackend} {
 		if w.endpointCount(name) == 0 {
 			continue
 		}

@@ -125,7 +125,7 @@ func (w *walk) onError(l *nginx.Location) []Replacement {
 			continue
 		}
 		r := Replacement{Statuses: codes, Status: 404, IfSilent: passesOn}
-		for _, name := range []string{l.Fallback, "upstream-default-backend"} {
+		for _, name := range []string{l.Fallback, nginx.DefaultBackend} {
 			if w.endpointCount(name) > 0 {
 				r.Shares, r.URI, r.Status = []Share{w.share(name, 100, false)}, "/"+questionMark(w.args)+w.args, 0
 				break

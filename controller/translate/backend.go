@@ -110,9 +110,6 @@ func (t *translator) note(b *backend, by *ingress) {
 	u.noteAffinity(by)
 }
 
-// DefaultBackendName is the name of the backend for what no rule takes, as locations and workers call it.
-const DefaultBackendName = "upstream-default-backend"
-
 // makeDefaultBackend makes that of the Service that the controller's flags name.
 func (w *world) makeDefaultBackend() {
 	name := w.options.DefaultBackend
@@ -127,14 +124,14 @@ func (w *world) makeDefaultBackend() {
 		})
 		return
 	}
-	b := &backend{name: DefaultBackendName, reference: reference{service: name, port: networkingv1.ServiceBackendPort{Number: service.Spec.Ports[0].Port}}}
+	b := &backend{name: nginx.DefaultBackend, reference: reference{service: name, port: networkingv1.ServiceBackendPort{Number: service.Spec.Ports[0].Port}}}
 	w.fill(b, annotations.Backend{})
 	w.addBackend(b)
 }
 
 // defaultBackend is the Service that the controller's flags name, or nil.
 func (t *translator) defaultBackend() *backend {
-	b := t.backends[DefaultBackendName]
+	b := t.backends[nginx.DefaultBackend]
 	if b != nil {
 		t.note(b, nil)
 	}
@@ -180,7 +177,7 @@ func (w *world) backendsOf(c cluster.Changes) map[*backend]bool {
 // Problem than before, or another protocol, become stale.
 func (w *world) refill(backends map[*backend]bool, stale map[*group]bool) {
 	for b := range withCanaries(backends) {
-		if len(b.users) == 0 && b.name != DefaultBackendName {
+		if len(b.users) == 0 && b.name != nginx.DefaultBackend {
 			delete(w.backends, b.name)
 			if delete(w.served[b.service], b); len(w.served[b.service]) == 0 {
 				delete(w.served, b.service)

@@ -7,6 +7,7 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 
 	"github.com/sluice-ingress/sluice/controller/cluster"
+	"github.com/sluice-ingress/sluice/nginx"
 	"github.com/sluice-ingress/sluice/nginx/dynamic"
 )
 
@@ -75,7 +76,7 @@ func (t *translator) takeOffers() {
 		found := false
 		for _, p := range h.paths {
 			// What the controller's own default backend serves is nobody's to share.
-			if c.isFor(p) && p.backend != nil && p.backend.name != DefaultBackendName {
+			if c.isFor(p) && p.backend != nil && p.backend.name != nginx.DefaultBackend {
 				found = true
 				t.take(h, p, c)
 			}

@@ -45,7 +45,7 @@ func (t *translator) pass(h *host, s *nginx.Server) {
 // rootBackend is that of the path /, unless it is the controller's own.
 func (h *host) rootBackend() *backend {
 	for _, p := range h.paths {
-		if p.text == "/" && p.ingress != nil && p.backend != nil && p.backend.name != DefaultBackendName {
+		if p.text == "/" && p.ingress != nil && p.backend != nil && p.backend.name != nginx.DefaultBackend {
 			return p.backend
 		}
 	}

@@ -78,7 +78,7 @@ type Labels struct {
 	Status, Method, Host, Namespace, Ingress, Service, Canary, Path string
 }
 
-// labels are what $measured has, separated by tabs.
+// labels are what measures.lua calls a series: texts, separated by tabs.
 func labels(text string) (Labels, bool) {
 	f := strings.SplitN(text, "\t", 8)
 	if len(f) != 8 {

@@ -7,7 +7,7 @@ local SHAPES = { "@proxy", "@301", "@302", "@400", "@413", "@500", "@503" }
 
 -- The request to begin with: what NGINX sets before route runs. $uri is the path.
 local EMPTY = {
-  namespace = "", ingress_name = "", service_name = "", service_port = "", location_path = "", path_type = "", backend = "",
+  sluice_place = "", proxy_upstream_name = "-", path_type = "", backend = "",
   proxy_alternative_upstream_name = "", redirect_target = "", routed_server_name = "", subdomain = "", capture_1 = "",
 }
 
@@ -32,15 +32,22 @@ local function fresh(routes, names)
   return ingress, ngx
 end
 
--- send sends a request to route. It gives the shape it is sent to, or the status, and the variables that are not empty.
-local function send(ingress, ngx, host, path, variables)
+-- What a request may be told, as logs and pods see it.
+local TOLD = {
+  "namespace", "ingress_name", "service_name", "service_port", "location_path", "path_type", "backend", "proxy_alternative_upstream_name",
+  "redirect_target", "routed_server_name", "subdomain", "capture_1",
+}
+
+-- send sends a request to route, of a server block. It gives the shape it is sent to, or the status, and the variables that are
+-- not empty.
+local function send(ingress, ngx, host, path, variables, block)
   for name in pairs(ngx.var) do ngx.var[name] = nil end
   for name, value in pairs(EMPTY) do ngx.var[name] = value end
   ngx.var.host, ngx.var.uri = host, path
   for name, value in pairs(variables or {}) do ngx.var[name] = value end
-  local status = stand_in.call(ngx, ingress.route)
+  local status = stand_in.call(ngx, ingress.route, block or "")
   local told = {}
-  for name in pairs(EMPTY) do
+  for _, name in ipairs(TOLD) do
     if ngx.var[name] ~= "" then told[name] = ngx.var[name] end
   end
   return status or ngx.jumped, told
@@ -72,6 +79,32 @@ spec("ingress: a request is told whose it is, and goes to the shape of its route
     routed_server_name = "a.example.com",
   } })
   same({ send(ingress, ngx, "a", "/y") }, { "@302", { routed_server_name = "a.example.com" } })
+end)
+
+spec("ingress: logs have the name of the backend that a route leads to", function()
+  local ingress, ngx = fresh({ a = { exact = { ["/x"] = 0, ["/y"] = 1, ["/z"] = 2 }, routes = {
+    { namespace = "n", service = "s", port = "80", path = "/x", backend = "a", shape = "@proxy" },
+    { path = "/y", backend = "upstream-default-backend", shape = "@proxy" },
+    { path = "/z", shape = "@302" },
+  } } })
+  for path, want in pairs({ ["/x"] = "n-s-80", ["/y"] = "upstream-default-backend", ["/z"] = "-", ["/none"] = "-" }) do
+    send(ingress, ngx, "a", path)
+    same(ngx.var.proxy_upstream_name, want, path)
+  end
+end)
+
+spec("ingress: a place is that of the host's own name, whatever was asked for and whatever its block is called", function()
+  local routes = one({ namespace = "n", ingress = "i", service = "s", port = "80", path = "/p\tq" })
+  routes.b, routes["*.example.com"] = { same_as = "a" }, routes.a
+  routes["0123456789abcdef/c"] = routes.a
+  local ingress, ngx = fresh(routes)
+  local function place(...)
+    send(ingress, ngx, ...)
+    return ngx.var.sluice_place
+  end
+  local fields = "\tn\ti\ts\t80\t/p\tq"
+  same({ place("a", "/"), place("b", "/"), place("x.example.com", "/") }, { "\ta" .. fields, "\ta" .. fields, "\t*.example.com" .. fields })
+  same({ place("c", "/", nil, "0123456789abcdef"), place("nobody", "/") }, { "\tc" .. fields, "" })
 end)
 
 spec("ingress: without an entry, or one whose shapes are here, it is 503; without a route 404", function()
@@ -235,7 +268,7 @@ spec("routes: a server block with settings of its own has keys of its own, whate
   routes[own .. "same"] = { same_as = own .. "a" }
   local ingress, ngx = fresh(routes, { { key = "~^re", host = "a" }, { key = "~^re-", host = "b" } })
   local function path(name, block)
-    local answer, told = send(ingress, ngx, name, "/", { server_block = block })
+    local answer, told = send(ingress, ngx, name, "/", nil, block)
     return answer == "@proxy" and told.location_path or answer
   end
   local here = "0123456789abcdef"

@@ -7,7 +7,8 @@ local stand_in = require("stand_in")
 local function fresh(shared, pid, by_routes)
   local ngx = stand_in.fresh({ shared = shared })
   ngx.worker.pid = function() return pid end
-  ngx.req = { start_time = function() return ngx.time - 0.007 end }
+  ngx.req = { start_time = function() return ngx.time - 0.007 end, get_method = function() return ngx.method end }
+  ngx.status, ngx.method = 200, "GET"
   ngx.sleep = function() ngx.time = ngx.time + 0.1 end
   ngx.timer.every = function(_, handler) ngx.tick = handler return true end
   local measures = require("measures")
@@ -20,8 +21,11 @@ local function dicts(room)
   return { sluice_state = stand_in.dict(), sluice_certificates = stand_in.dict(), sluice_measures = stand_in.dict(room) }
 end
 
+-- request is one for a path of an Ingress, where routes are not data.
 local function request(measures, ngx, host, path, more)
-  ngx.var.measured = "200\tGET\t" .. host .. "\tshop\tweb\tweb\t\t" .. (path or "/")
+  local owner = { namespace = "shop", ingress_name = "web", service_name = "web", location_path = path or "/" }
+  for name, value in pairs(owner) do ngx.var[name] = value end
+  ngx.var.sluice_place, ngx.var.server_name = host .. (path or "/"), host
   ngx.var.request_length, ngx.var.bytes_sent = "100", "1001"
   for name, value in pairs(more or {}) do ngx.var[name] = value end
   measures.note()
@@ -58,8 +62,7 @@ spec("measures: more values than a worker remembers are in their buckets, each t
   local measures, ngx = fresh(dicts(), 7)
   for _ = 1, 2 do
     for n = 1, 3000 do
-      ngx.var.measured, ngx.var.request_length, ngx.var.bytes_sent = KEY, "100", tostring(n)
-      measures.note()
+      request(measures, ngx, "a.test", "/", { bytes_sent = tostring(n) })
     end
   end
   measures.exit_worker()
@@ -122,19 +125,60 @@ spec("measures: there is a bound to series, and no request is lost by it", funct
   same({ count, sums["200" .. ("\tothers"):rep(7)] }, { 5001, 10 })
 end)
 
+spec("measures: times are read as NGINX writes them, and lists are not", function()
+  local measures, ngx = fresh(dicts(), 7)
+  for _, time in ipairs({ "0.001", "0.099", "12.345", "-", "", "1.000, 2.000", "0.001 : 0.001", "-, 0.100" }) do
+    request(measures, ngx, "a.test", "/", { upstream_response_time = time })
+  end
+  measures.exit_worker()
+  local list = cjson.decode(ngx.shared.sluice_measures:get("batch:7-1000000-1")).series[KEY]
+  same({ list[1], ("%.3f"):format(list[14]), list[15], list[16], list[17] }, { 8, "12.445", 1, 0, 2 })
+end)
+
+spec("measures: statuses, methods and alternatives are told apart, but not methods that clients make up", function()
+  local measures, ngx = fresh(dicts(), 7)
+  local function by(status, method, alternative)
+    ngx.status, ngx.method = status, method
+    request(measures, ngx, "a.test", "/", { sluice_place = alternative .. "a.test/", proxy_alternative_upstream_name = alternative })
+  end
+  for _ = 1, 2 do
+    by(200, "GET", "")
+    by(200, "POST", "")
+    by(9, "GET", "")
+    by(200, "GET", "shop-next-80")
+    by(200, "SPY", "")
+    by(200, "PRY", "")
+  end
+  measures.exit_worker()
+  local owner = "\ta.test\tshop\tweb\tweb\t"
+  same(requests({ ngx.shared.sluice_measures:get("batch:7-1000000-1") }), {
+    ["200\tGET" .. owner .. "\t/"] = 2, ["200\tPOST" .. owner .. "\t/"] = 2, ["009\tGET" .. owner .. "\t/"] = 2,
+    ["200\tGET" .. owner .. "shop-next-80\t/"] = 2, ["200\tothers" .. owner .. "\t/"] = 4,
+  })
+end)
+
+spec("measures: what no location took counts for the server, and for nobody if nobody names it", function()
+  local measures, ngx = fresh(dicts(), 7)
+  for _, server in ipairs({ "a.test", "b.test", "_" }) do
+    ngx.var.server_name, ngx.var.request_length, ngx.var.bytes_sent = server, "1", "1"
+    measures.note()
+  end
+  measures.exit_worker()
+  same(requests({ ngx.shared.sluice_measures:get("batch:7-1000000-1") }), { ["200\tGET\ta.test\t\t\t\t\t"] = 1, ["200\tGET\tb.test\t\t\t\t\t"] = 1 })
+end)
+
 spec("measures: hosts are called what their routes are kept under, and those that nobody names are not counted", function()
   local measures, ngx = fresh(dicts(), 7, true)
-  local update = { version = 1, generation = 1, routes = {
-    ["a.test"] = { exact = {} }, ["alias.test"] = { same_as = "a.test" }, ["*.wild.test"] = { exact = {} }, ["_"] = { exact = {} },
-  } }
-  local _, problem = require("state").apply(update)
-  same(problem, nil)
-  for _, host in ipairs({ "a.test", "alias.test", "alias.test", "x.wild.test", "y.wild.test", "unknown.test" }) do request(measures, ngx, host) end
-  ngx.var.measured = "404\tGET\tunknown.test\t\t\t\t\t"
-  measures.note()
+  for _, host in ipairs({ "a.test", "*.wild.test", "_" }) do request(measures, ngx, host, "/", { sluice_place = "\t" .. host .. "\tshop\tweb\tweb\t80\t/" }) end
+  for _, name in ipairs({ "namespace", "ingress_name", "service_name", "location_path" }) do ngx.var[name] = "" end
+  ngx.status = 404
+  for _, place in ipairs({ "\ta.test\t\t\t\t\t", "\t_\t\t\t\t\t", "" }) do
+    ngx.var.sluice_place = place
+    measures.note()
+  end
   measures.exit_worker()
   local key = "200\tGET\t%s\tshop\tweb\tweb\t\t/"
   same(requests({ ngx.shared.sluice_measures:get("batch:7-1000000-1") }), {
-    [key:format("a.test")] = 3, [key:format("*.wild.test")] = 2, [key:format("_")] = 1,
+    [key:format("a.test")] = 1, [key:format("*.wild.test")] = 1, [key:format("_")] = 1, ["404\tGET\ta.test\t\t\t\t\t"] = 1,
   })
 end)

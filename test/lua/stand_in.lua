@@ -105,13 +105,21 @@ local function add_texts(ngx)
   function ngx.cookie_time(seconds) return "time " .. seconds end
 end
 
+-- PLACED are the variables that maps of http.tmpl read off $sluice_place in dynamic mode: how many fields come before.
+local PLACED = { namespace = 2, ingress_name = 3, service_name = 4, service_port = 5, location_path = 6 }
+
+local function placed(variables, name)
+  local place = rawget(variables, "sluice_place")
+  return PLACED[name] and place and (place:match("^" .. ("[^\t]*\t"):rep(PLACED[name]) .. "([^\t]*)") or "")
+end
+
 -- fresh makes a new ngx and forgets our modules, as a new NGINX would. It gives the ngx; what handlers do
 -- with it is in its fields logged, exited, jumped, peer, tries, timers.
 function M.fresh(options)
   options = options or {}
   for _, name in ipairs(OURS) do package.loaded[name] = nil end
   local ngx = {
-    var = {}, header = {}, logged = {}, timers = {}, time = 1000, ERR = "error", HTTP_OK = 200,
+    var = setmetatable({}, { __index = placed }), header = {}, logged = {}, timers = {}, time = 1000, ERR = "error", HTTP_OK = 200,
     HTTP_NOT_FOUND = 404, HTTP_INTERNAL_SERVER_ERROR = 500, HTTP_SERVICE_UNAVAILABLE = 503,
     re = { find = M.find, match = M.match },
     shared = options.shared or { sluice_state = M.dict(options.room), sluice_certificates = M.dict() },

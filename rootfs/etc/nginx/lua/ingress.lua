@@ -130,6 +130,8 @@ local function divert(own, list)
     return nil
   end
   var.backend, var.proxy_alternative_upstream_name = alternative.backend, alternative.name
+  local place = var.sluice_place
+  if place then var.sluice_place = alternative.name .. place end -- it is counted apart
   return pool
 end
 
@@ -159,19 +161,18 @@ local function fail(problem)
   return exit(ngx.HTTP_INTERNAL_SERVER_ERROR)
 end
 
-local function go(jump)
+local function go(host, jump)
   local target = jump.target
+  var.sluice_place = host.place
   if target then var.redirect_target = router.expand(target, nil, var) end
   return exec(jump.shape)
 end
 
--- identify tells logs, headers and rewrite whose request it is. All variables are empty before.
+-- identify tells logs, headers and rewrite whose request it is. All variables are empty before; those that name objects are
+-- read off $sluice_place.
 local function identify(route)
-  if route.namespace then var.namespace = route.namespace end
-  if route.ingress then var.ingress_name = route.ingress end
-  if route.service then var.service_name = route.service end
-  if route.port then var.service_port = route.port end
-  if route.path then var.location_path = route.path end
+  var.sluice_place = route.place
+  if route.upstream_name then var.proxy_upstream_name = route.upstream_name end
   if route.is_exact_twin then var.path_type = "Exact" end
   if route.backend then var.backend = route.backend end
   if route.fallback then var.fallback = route.fallback end
@@ -205,8 +206,8 @@ local function replace(rewrite, found)
 end
 
 -- host_of_request gives the entry for the name that the request asks for, or answers.
-local function host_of_request()
-  local host, label, problem = router.find_host(var.host, routes.within(var.server_block), routes.names, search)
+local function host_of_request(block)
+  local host, label, problem = router.find_host(var.host, routes.within(block), routes.names, search)
   if problem then return fail(problem) end
   if not host then return exit(ngx.HTTP_SERVICE_UNAVAILABLE) end
   if label then var.subdomain = label end
@@ -229,12 +230,18 @@ local function prepare(name, list)
   return true
 end
 
+-- send_to says which backend gets the request. Logs have the name of the one that its route leads to, unless that is the default.
+local function send_to(name)
+  var.backend = name
+  if name == DEFAULT_BACKEND then var.proxy_upstream_name = name end
+end
+
 -- use sends the request to a backend if that has endpoints, and tells whether it has.
 local function use(name)
   local entry = name and name ~= "" and state.backend(name)
   local pool = entry and ready(entry)
   if not pool or pool.count == 0 then return false end
-  var.backend = name
+  send_to(name)
   found_for, found_at, found_pool = request_number(), now(), pool
   return true
 end
@@ -256,17 +263,20 @@ end
 local function note(answer) var.sluice_noted = "no-endpoints" return answer end
 
 -- route sends a request to the shape that its host and path lead to. Where that passes requests on, it does what rewrite does.
-function M.route()
+function M.route(block)
   found_for = 0
-  local host, path = host_of_request(), var.uri
+  local host, path = host_of_request(block), var.uri
   local jump = host.all or (path == "/" and host.root)
-  if jump then return go(jump) end
+  if jump then return go(host, jump) end
   local route, slash, problem = router.find_route(host, path, search)
   if problem then return fail(problem) end
   local either = route or slash
-  if not either then return exit(ngx.HTTP_NOT_FOUND) end
+  if not either then
+    var.sluice_place = host.place
+    return exit(ngx.HTTP_NOT_FOUND)
+  end
   if either.limit and too_large(either) then return exec(either.too_large) end
-  if slash then return go(slash.slash) end
+  if slash then return go(host, slash.slash) end
   identify(route)
   local shape, target, rewrite, found = router.decide(route, path, REQUEST)
   if not shape then return fail(target) end
@@ -302,7 +312,7 @@ function M.error()
   if ngx.is_subrequest then return exit(code) end
   ngx.status = ngx.HTTP_OK -- or the error would be the status whatever the service says
   if not use(var.fallback) and not use(DEFAULT_BACKEND) then
-    var.backend = DEFAULT_BACKEND
+    send_to(DEFAULT_BACKEND)
     return exit((var.location_path or "") == "" and code or ngx.HTTP_NOT_FOUND)
   end
   if UNREAD[code] and not var.upstream_status then return exec("@error_without_body") end

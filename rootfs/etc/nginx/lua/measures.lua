@@ -5,13 +5,11 @@
 -- them: so none is lost over a reload, and none counts twice.
 
 local cjson = require("cjson").new()
-local router = require("router")
-local routes = require("routes")
 local state = require("state")
 
 local var, now = ngx.var, ngx.now
-local start_time = ngx.req and ngx.req.start_time
-local floor = math.floor
+local start_time, get_method = ngx.req and ngx.req.start_time, ngx.req and ngx.req.get_method
+local floor, byte, sub = math.floor, string.byte, string.sub
 
 local SERIES_AT_MOST = 5000 -- of one worker between two batches; further ones are "others"
 local SERIES_OF_BATCH = 500
@@ -20,6 +18,14 @@ local FRACTION = 0.00025 -- makes no key of bytes or milliseconds whole: LuaJIT 
 local TICK = 0.1 -- seconds
 local PATIENCE = 1 -- seconds that the controller waits for workers at most
 local BATCH, SEEN = "batch:", "seen:" -- keys of the dictionary
+local DOT, ZERO = byte("."), byte("0")
+
+-- METHODS are told apart, others are not: clients may make them up. With the status before the point, the numbers make a key.
+local METHODS = {
+  GET = 0.01, HEAD = 0.02, POST = 0.03, PUT = 0.04, PATCH = 0.05, DELETE = 0.06,
+  OPTIONS = 0.07, CONNECT = 0.08, TRACE = 0.09, PROPFIND = 0.1,
+}
+local OTHERS = 0.11
 
 local M = {}
 
@@ -47,8 +53,8 @@ end
 
 -- init says what is counted, in the master process: the upper bounds of buckets of times, lengths and sizes, numbers
 -- separated by slashes; which histograms are left out, names likewise; whether hosts are told apart: "none", "named" for
--- those that somebody names, "all" for requests to others too, together; and whether routes are data, so that $measured has
--- the name that was asked for and not that of a server.
+-- those that somebody names, "all" for requests to others too, together; and whether routes are data, so that $sluice_place has
+-- the host, and not the server.
 function M.init(times, lengths, sizes, excluded, which, by_routes)
   bounds, hosts, is_routed = times .. "|" .. lengths .. "|" .. sizes, which, by_routes
   local kinds = { time = numbers(times), length = numbers(lengths), size = numbers(sizes) }
@@ -66,29 +72,10 @@ function M.init(times, lengths, sizes, excluded, which, by_routes)
   request_size, response_size, bytes_sent = places.request_size, places.response_size, places.bytes_sent
 end
 
--- What was counted since the last batch: by $measured, and by the same with the host's own name. false is not counted.
+-- What was counted since the last batch: by place, and there by status and method; and by labels. false is not counted.
 local seen, series, series_count = {}, {}, 0
 local token, batches = nil, 0 -- of this worker
 local answered, is_leaving = 0, false
-
-local function search(text, pattern)
-  local from, _, problem = ngx.re.find(text, pattern, "ijo")
-  return from, problem
-end
-
--- named gives what a host is called whose routes are data: what its routes are kept under, whatever alias was asked for, and
--- whether the name that was asked for has an entry of its own.
-local function named(host)
-  local key
-  local entry = router.find_host(host, function(name)
-    local found = routes.host(name)
-    if found ~= nil then key = name end
-    return found
-  end, routes.names, search)
-  if entry == nil or not key then return "_", false end
-  local stored = routes.stored(key)
-  return stored and stored.same_as or key, key == host
-end
 
 local function new_series()
   local list = {}
@@ -96,30 +83,43 @@ local function new_series()
   return list
 end
 
--- find gives the series of a request whose $measured is seen for the first time. Clients may make up hosts, and so they do not
--- get an entry each.
-local function find(measured)
-  local status, method, host, rest = measured:match("^(%d+)\t([^\t]*)\t([^\t]*)\t(.*)$")
-  if not status then return false end
-  local is_own = true
-  if hosts == "none" then
-    host, is_own = "", host == ""
-  elseif is_routed then
-    host, is_own = named(host)
-  end
-  local has_owner = rest:byte(1) ~= 9
-  if host == "" and hosts ~= "none" or host == "_" and hosts == "named" and not has_owner then return false end
-  local key = status .. "\t" .. method .. "\t" .. host .. "\t" .. rest
+-- host_of tells what the host of a place is called: what its routes are kept under, or the name of the server.
+local function host_of(place)
+  if hosts == "none" then return "" end
+  if not is_routed then return var.server_name end
+  return place:match("^[^\t]*\t([^\t]*)") or "_"
+end
+
+-- labels gives those of a request, or nil if it is not to be counted: its host is one that nobody names.
+local function labels(place, status, method)
+  local host, namespace = host_of(place), var.namespace or ""
+  if host == "_" and hosts == "named" and namespace == "" then return nil end
+  return ("%03d\t%s\t%s\t%s\t%s\t%s\t%s\t%s"):format(
+    status, METHODS[method] and method or "others", host, namespace, var.ingress_name or "", var.service_name or "",
+    var.proxy_alternative_upstream_name or "", var.location_path or "")
+end
+
+-- add_series gives the series of labels.
+local function add_series(key)
+  if not series[key] and series_count >= SERIES_AT_MOST then key = key:sub(1, 3) .. ("\tothers"):rep(7) end
   local found = series[key]
-  if not found and series_count >= SERIES_AT_MOST then
-    key, is_own = status .. ("\tothers"):rep(7), false
-    found = series[key]
-  end
   if not found then
     found, series_count = new_series(), series_count + 1
     series[key] = found
   end
-  if is_own then seen[measured] = found end
+  return found
+end
+
+-- find gives the series of a request that ended at a place, with a status, by a method, as none has before.
+local function find(place, status, method)
+  local key = labels(place, status, method)
+  local found = key and add_series(key) or false
+  local here = seen[place]
+  if not here then
+    here = {}
+    seen[place] = here
+  end
+  here[status + (METHODS[method] or OTHERS)] = found
   return found
 end
 
@@ -204,11 +204,24 @@ function M.exit_worker()
   shared:delete(SEEN .. ngx.worker.pid())
 end
 
+-- seconds reads a time as NGINX writes it, with three digits behind the point. Of several tries there is a list, which is not
+-- counted. Reading what lies behind a point takes tonumber longer than all else that is done for a request here.
+local function seconds(text)
+  if byte(text, -4) ~= DOT then return nil end
+  local tenths, hundredths, thousandths = byte(text, -3, -1)
+  local whole
+  if #text == 5 then whole = byte(text) - ZERO else whole = tonumber(sub(text, 1, -5)) end
+  return whole and (whole * 1000 + tenths * 100 + hundredths * 10 + thousandths - ZERO * 111) / 1000
+end
+
 -- note counts a request that is over. This is called for every request.
 function M.note()
   if ngx.is_subrequest then return end -- which may be logged, too
-  local list = seen[var.measured]
-  if list == nil then list = find(var.measured) end
+  local place, status, method = var.sluice_place or "", ngx.status, get_method()
+  if place == "" and not is_routed then place = var.server_name end -- no location took it
+  local here = seen[place]
+  local list = here and here[status + (METHODS[method] or OTHERS)]
+  if list == nil then list = find(place, status, method) end
   if list then
     list[1] = list[1] + 1
     observe(list, request_duration, floor((now() - start_time()) * 1000 + 0.5) / 1000)
@@ -217,10 +230,10 @@ function M.note()
     observe(list, response_size, sent)
     observe(list, bytes_sent, sent)
     local took = var.upstream_response_time
-    if took then -- of several tries there is a list, which is not counted
-      observe(list, response_duration, tonumber(took))
-      observe(list, connect_duration, tonumber(var.upstream_connect_time or ""))
-      observe(list, header_duration, tonumber(var.upstream_header_time or ""))
+    if took then
+      observe(list, response_duration, seconds(took))
+      observe(list, connect_duration, seconds(var.upstream_connect_time or ""))
+      observe(list, header_duration, seconds(var.upstream_header_time or ""))
     end
   end
   if is_leaving then answer() end

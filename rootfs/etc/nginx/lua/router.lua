@@ -7,6 +7,7 @@ local byte, find, sub = string.byte, string.find, string.sub
 local concat = table.concat
 
 local DOT, SLASH, STAR, TILDE = byte("."), byte("/"), byte("*"), byte("~")
+local DEFAULT_BACKEND = "upstream-default-backend" -- the controller's own
 local NONE = {} -- one for all, as nobody changes what is prepared
 
 local M = {}
@@ -75,10 +76,24 @@ local function lengths(prefix)
   return out
 end
 
--- prepare turns an entry as it is stored (Host in nginx/dynamic/routes.go) into what the functions below take.
-function M.prepare(host)
+-- Fields of a place: the alternative that a request was sent to, the name that the host is kept under, and whose route it is.
+local PLACE = "\t%s\t%s\t%s\t%s\t%s\t%s"
+
+-- name_route gives a route the texts that logs and metrics have of it. $namespace and others are read off its place (see
+-- http.tmpl), as it takes longer to set a variable than to leave it alone.
+local function name_route(route, name)
+  local namespace, service, port = route.namespace or "", route.service or "", route.port or ""
+  route.place = PLACE:format(name, namespace, route.ingress or "", service, port, route.path or "")
+  if not route.backend then return end
+  route.upstream_name = route.backend == DEFAULT_BACKEND and DEFAULT_BACKEND or namespace .. "-" .. service .. "-" .. port
+end
+
+-- prepare turns an entry as it is stored under a name (Host in nginx/dynamic/routes.go) into what the functions below take.
+function M.prepare(host, name)
   local routes = host.routes or NONE
   local out = { same_as = host.same_as, server_name = host.server_name, all = host.all, root = host.root }
+  out.place = PLACE:format(name, "", "", "", "", "")
+  for _, route in ipairs(routes) do name_route(route, name) end
   out.exact = by_path(host.exact, routes)
   if host.patterns then
     out.patterns = {}

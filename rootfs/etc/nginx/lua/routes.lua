@@ -80,7 +80,7 @@ local function refresh(key, entry, generation)
   end
   -- A worker that is being replaced lacks shapes that new ones have. It goes on with what it had.
   local host = entry and entry.host
-  if router.fits(content, shapes) then host = router.prepare(content) end
+  if router.fits(content, shapes) then host = router.prepare(content, without_block(key)) end
   entry = { seen = generation, generation = own, size = #key + #text, host = host }
   recent.put(decoded, key, entry)
   return entry
