@@ -74,7 +74,11 @@ func (m *Memory) remembered(s cluster.Snapshot, o Options) (*world, cluster.Chan
 	}
 	m.world = newWorld(s, o, m.pairs)
 	// To a new world all Ingresses are new. What else there is it looks up when one of them names it.
-	return m.world, cluster.Changes{Ingresses: s.Since(cluster.Snapshot{}).Ingresses}
+	all := make(map[cluster.Name]*networkingv1.Ingress, len(s.Ingresses))
+	for _, ingress := range s.Ingresses {
+		all[cluster.NameOf(ingress)] = ingress
+	}
+	return m.world, cluster.Changes{Ingresses: all}
 }
 
 func newWorld(s cluster.Snapshot, o Options, p pairs) *world {
