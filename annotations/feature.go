@@ -69,15 +69,12 @@ func Denial(s AnySetting, reason Reason, format string, args ...any) error {
 
 // apply runs one hook of every feature in order. A mistake becomes a finding, and denies where the
 // feature guards.
-func apply[T any](v Values, target T, hook func(Feature) func(Values, T) error) ([]Finding, Outcome) {
+func apply[T any](v Values, target T, hook func(*Feature, Values, T) error) ([]Finding, Outcome) {
 	var findings []Finding
 	outcome := UseDefault
-	for _, f := range features {
-		run := hook(f)
-		if run == nil {
-			continue
-		}
-		for _, mistake := range f.mistakes(run(v, target)) {
+	for i := range features {
+		f := &features[i]
+		for _, mistake := range f.mistakes(hook(f, v, target)) {
 			finding := Finding{Key: mistake.Key, Reason: mistake.Reason, Message: mistake.Message}
 			if f.Guards || mistake.Denies {
 				finding.Outcome, outcome = Deny, Deny
@@ -90,7 +87,7 @@ func apply[T any](v Values, target T, hook func(Feature) func(Values, T) error) 
 }
 
 // mistakes takes apart what a hook returned: nothing, one error or several joined.
-func (f Feature) mistakes(err error) []Error {
+func (f *Feature) mistakes(err error) []Error {
 	if err == nil {
 		return nil
 	}
@@ -110,19 +107,24 @@ func (f Feature) mistakes(err error) []Error {
 
 // HTTP applies what the ConfigMap says of all hosts.
 func HTTP(v Values, h *nginx.HTTP) []Finding {
-	findings, _ := apply(v, h, func(f Feature) func(Values, *nginx.HTTP) error { return f.HTTP })
+	findings, _ := apply(v, h, func(f *Feature, v Values, h *nginx.HTTP) error {
+		if f.HTTP == nil {
+			return nil
+		}
+		return f.HTTP(v, h)
+	})
 	return findings
 }
 
 // Server applies what an Ingress says of a whole host.
 func Server(v Values, s *nginx.Server) ([]Finding, Outcome) {
-	return apply(v, s, serverHook)
+	return apply(v, s, (*Feature).atServer)
 }
 
 // Location applies what an Ingress says of one of its paths. Where the ConfigMap asks for a guard in vain, the
 // path answers 503; ForIngress has said so.
 func Location(v Values, l *nginx.Location) ([]Finding, Outcome) {
-	findings, outcome := apply(v, l, locationHook)
+	findings, outcome := apply(v, l, (*Feature).atLocation)
 	if len(v.unreadable()) > 0 {
 		outcome = Deny
 	}
@@ -141,51 +143,54 @@ func Plain(v Values, l *nginx.Location) []Finding {
 			v.own = map[string]any{protocol.key: word}
 		}
 	}
-	findings, _ := apply(v, l, locationHook)
+	findings, _ := apply(v, l, (*Feature).atLocation)
 	return findings
 }
 
-// locationHook is the feature's, which also notes those of its annotations that the Ingress has, if it does anything.
-func locationHook(f Feature) func(Values, *nginx.Location) error {
+// atLocation runs the feature's hook, and notes those of its annotations that the Ingress has, if it does anything.
+func (f *Feature) atLocation(v Values, l *nginx.Location) error {
 	if f.Location == nil {
 		return nil
 	}
-	return func(v Values, l *nginx.Location) error {
-		before := *l
-		err := f.Location(v, l)
-		if len(l.Body) != len(before.Body) || len(l.Early) != len(before.Early) || len(l.Headers) != len(before.Headers) || l.Protocol != before.Protocol || l.ToHTTPS != before.ToHTTPS || l.Return != before.Return {
-			l.Keys = append(l.Keys, f.Settings.givenIn(v)...)
-		}
-		if keys := f.Settings.givenIn(v); len(keys) > 0 {
-			if parts := newInLocation(&before, l); len(parts) > 0 {
-				l.Sources = append(l.Sources, nginx.Source{Parts: parts, Keys: keys})
-			}
-		}
+	before := *l
+	err := f.Location(v, l)
+	keys := f.Settings.givenIn(v)
+	if len(keys) == 0 {
 		return err
 	}
+	if len(l.Body) != len(before.Body) || len(l.Early) != len(before.Early) || len(l.Headers) != len(before.Headers) || l.Protocol != before.Protocol || l.ToHTTPS != before.ToHTTPS || l.Return != before.Return {
+		l.Keys = append(l.Keys, keys...)
+	}
+	if parts := newInLocation(&before, l); len(parts) > 0 {
+		l.Sources = append(l.Sources, nginx.Source{Parts: parts, Keys: keys})
+	}
+	return err
 }
 
-// serverHook is the same for servers.
-func serverHook(f Feature) func(Values, *nginx.Server) error {
+// atServer is the same for servers.
+func (f *Feature) atServer(v Values, s *nginx.Server) error {
 	if f.Server == nil {
 		return nil
 	}
-	return func(v Values, s *nginx.Server) error {
-		before := *s
-		err := f.Server(v, s)
-		if len(s.Directives) != len(before.Directives) {
-			s.Keys = append(s.Keys, f.Settings.givenIn(v)...)
-		}
-		if parts := newInServer(&before, s); len(parts) > 0 {
-			s.Sources = append(s.Sources, nginx.Source{Parts: parts, Keys: f.Settings.givenIn(v)})
-		}
-		return err
+	before := *s
+	err := f.Server(v, s)
+	if len(s.Directives) != len(before.Directives) {
+		s.Keys = append(s.Keys, f.Settings.givenIn(v)...)
 	}
+	if parts := newInServer(&before, s); len(parts) > 0 {
+		s.Sources = append(s.Sources, nginx.Source{Parts: parts, Keys: f.Settings.givenIn(v)})
+	}
+	return err
 }
 
 // ForBackend applies what an Ingress says of a Service it uses.
 func ForBackend(v Values, b *Backend) []Finding {
-	findings, _ := apply(v, b, func(f Feature) func(Values, *Backend) error { return f.Backend })
+	findings, _ := apply(v, b, func(f *Feature, v Values, b *Backend) error {
+		if f.Backend == nil {
+			return nil
+		}
+		return f.Backend(v, b)
+	})
 	return findings
 }
 

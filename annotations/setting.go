@@ -145,6 +145,9 @@ type Settings []AnySetting
 
 // givenIn lists the keys of those that an Ingress has annotations for.
 func (all Settings) givenIn(v Values) []string {
+	if len(v.own) == 0 {
+		return nil
+	}
 	var keys []string
 	for _, s := range all {
 		if _, given := v.own[s.about().key]; given {

@@ -148,10 +148,29 @@ func (ds Directives) Groups() map[string]string {
 // Without leaves out every directive whose group stands in inherited with the same bytes: NGINX inherits
 // the directives of a name from the level above exactly when the level below has none of that name.
 func (ds Directives) Without(inherited map[string]string) Directives {
-	groups := ds.Groups()
+	// rest is, by group, what its directives have yet to say if they are to say the same.
+	const other = "\x00" // which no directive begins with
+	rest := make(map[string]string, len(ds))
+	var text bytes.Buffer
+	for _, d := range ds {
+		group := d.group()
+		left, begun := rest[group]
+		if !begun {
+			if left, begun = inherited[group]; !begun {
+				continue
+			}
+		}
+		text.Reset()
+		// An argument that cannot be encoded fails when the location is written.
+		if err := d.write(&text, ""); err != nil || len(left) < text.Len() || left[:text.Len()] != string(text.Bytes()) {
+			rest[group] = other
+		} else {
+			rest[group] = left[text.Len():]
+		}
+	}
 	var out Directives
 	for _, d := range ds {
-		if same, ok := inherited[d.group()]; !ok || same != groups[d.group()] {
+		if left, same := rest[d.group()]; !same || left != "" {
 			out = append(out, d)
 		}
 	}

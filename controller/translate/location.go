@@ -99,6 +99,7 @@ func (t *translator) checkMatch(p *path, m match) bool {
 // location makes one location block.
 func (t *translator) location(p *path, m match, s *nginx.Server, hasTLS bool) *nginx.Location {
 	l := &nginx.Location{Match: m.kind, Path: m.text, HasTLS: hasTLS, Server: s, Field: p.field, Identity: nginx.Identity{Path: p.text}}
+	l.Body = t.room[:0]
 	values := t.defaults
 	if p.ingress != nil {
 		values = p.ingress.values
@@ -153,5 +154,5 @@ func (t *translator) leaveOut(l *nginx.Location, s *nginx.Server) {
 			l.Headers = []nginx.Header{}
 		}
 	}
-	l.Body = l.Body.Without(inherited)
+	t.room, l.Body = l.Body, l.Body.Without(inherited)
 }

@@ -42,6 +42,7 @@ type world struct {
 	http      nginx.HTTP
 	inherited map[string]string // directives that locations need not repeat
 	plain     nginx.Location    // a location without any annotation
+	room      nginx.Directives  // for a location's body before inherited directives are left out; most are, and the rest is copied
 	problems  []Problem         // of the ConfigMap and of IngressClasses
 	needs     map[need]bool     // of the ConfigMap
 
