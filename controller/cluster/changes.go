@@ -157,5 +157,8 @@ func CompareAge(a, b *networkingv1.Ingress) int {
 	if age := a.CreationTimestamp.Compare(b.CreationTimestamp.Time); age != 0 {
 		return age
 	}
+	if a.Namespace == b.Namespace {
+		return strings.Compare(b.Name, a.Name)
+	}
 	return strings.Compare(b.Namespace+"/"+b.Name, a.Namespace+"/"+a.Name)
 }
