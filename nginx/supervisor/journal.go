@@ -77,7 +77,9 @@ func (j *journal) write(updates []dynamic.Update) error {
 			isNew = true
 			j.all = dynamic.Update{}
 		}
-		fold(&j.all, u)
+		if fold(&j.all, u); isNew {
+			continue // it is written with all others
+		}
 		line, err := u.Encode()
 		if err != nil {
 			return err
