@@ -78,6 +78,12 @@
 {{- end }}
 {{- end }}
 
+{{/* Whether databases of MaxMind are fetched, "yes" or nothing. NGINX reads them, so both containers have their volume. */}}
+{{- define "sluice.fetchesDatabases" -}}
+{{- $flags := include "sluice.flags" . | fromJson -}}
+{{- if or (get $flags "maxmind-license-key") (get $flags "maxmind-mirror") }}yes{{ end -}}
+{{- end }}
+
 {{/* of (list FLAGS NAME DEFAULT): "yes", or nothing. Bools are read as Go's pflag does. */}}
 {{- define "sluice.isOn" -}}
 {{- $flags := index . 0 -}}

@@ -49,6 +49,10 @@ spec:
           - downwardAPI: {items: [{path: namespace, fieldRef: {fieldPath: metadata.namespace}}]}
     {{- end }}
     {{- end }}
+    {{- if include "sluice.fetchesDatabases" . }}
+    - name: sluice-geoip
+      emptyDir: {sizeLimit: 2Gi}
+    {{- end }}
     {{- with $controller.customTemplate.configMapName }}
     - name: sluice-templates
       configMap: {name: {{ . }}}
@@ -198,6 +202,9 @@ Uploads and answers that NGINX keeps for a while would fill the memory of sluice
 {{- else -}}
 {{- $mounts = include "sluice.servingMounts" . | fromYamlArray -}}
 {{- end -}}
+{{- if include "sluice.fetchesDatabases" . -}}
+{{- $mounts = append $mounts (dict "name" "sluice-geoip" "mountPath" "/etc/ingress-controller/geoip") -}}
+{{- end -}}
 {{- if $controller.customTemplate.configMapName -}}
 {{- $mounts = append $mounts (dict "name" "sluice-templates" "mountPath" "/etc/nginx/template" "readOnly" true) -}}
 {{- end -}}
@@ -210,6 +217,9 @@ Uploads and answers that NGINX keeps for a while would fill the memory of sluice
 {{/* What users mount below /var/run/secrets is for talking to the API server, or others, and none of NGINX's business. */}}
 {{- define "sluice.dataplane.mounts" -}}
 {{- $mounts := append (include "sluice.servingMounts" . | fromYamlArray) (dict "name" "sluice-dataplane" "mountPath" "/run/sluice-dataplane") -}}
+{{- if include "sluice.fetchesDatabases" . -}}
+{{- $mounts = append $mounts (dict "name" "sluice-geoip" "mountPath" "/etc/ingress-controller/geoip" "readOnly" true) -}}
+{{- end -}}
 {{- $extra := list -}}
 {{- range .Values.controller.extraVolumeMounts -}}
 {{- if not (regexMatch "^(/var)?/run/secrets(/|$)" .mountPath) }}{{ $extra = append $extra . }}{{ end -}}
