@@ -68,7 +68,7 @@ func headersOf(v Values, s *Setting[ObjectName]) ([]nginx.Header, error) {
 	var list []nginx.Header
 	var mistakes []error
 	for _, header := range sortedKeys(data) {
-		value, err := headerValue(header, data[header])
+		value, err := headerValue(v, header, data[header])
 		if err != nil {
 			mistakes = append(mistakes, Mistake(s, InvalidValue, "header %s of ConfigMap %s %s; it is left out", printable(header), name, err))
 			continue
@@ -78,7 +78,7 @@ func headersOf(v Values, s *Setting[ObjectName]) ([]nginx.Header, error) {
 	return list, errors.Join(mistakes...)
 }
 
-func headerValue(name, text string) (nginx.Arg, error) {
+func headerValue(v Values, name, text string) (nginx.Arg, error) {
 	if err := headerName(name); err != nil {
 		return nginx.Arg{}, err
 	}
@@ -86,7 +86,7 @@ func headerValue(name, text string) (nginx.Arg, error) {
 		return nginx.Arg{}, err
 	}
 	value, err := expandKnown(text, noCaptures, func(name string) bool {
-		return isRequestVariable(name) || snippet.Lists(snippet.MoreVariables, name) || slices.Contains(administratorVariables, name)
+		return isRequestVariable(name) || snippet.Lists(snippet.MoreVariables, name) || slices.Contains(administratorVariables, name) || isPlace(v, name)
 	})
 	if err != nil {
 		return value, err

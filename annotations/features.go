@@ -37,6 +37,7 @@ var features = []Feature{
 	cookiesAndRedirects,
 	buffering,
 	answerRate,
+	databases,
 	accessLog,
 	httpVersion,
 	serverPush,

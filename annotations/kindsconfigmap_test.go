@@ -97,7 +97,7 @@ var configKindCases = []kindCase{
 	{
 		logFormat,
 		map[string]string{"$status": "$status", "a\nb$uri\n": "a b$uri", "${proxy_host}x": "${proxy_upstream_name}x", "\"';{}\\": "\"';{}\\"},
-		[]string{"$", "${status", "$geoip2_city", "$auth_cookie", "$1", "a\x00", "$http_", strings.Repeat("a", 5000)},
+		[]string{"$", "${status", "$geoip2_planet", "$geoip_city", "$auth_cookie", "$1", "a\x00", "$http_", strings.Repeat("a", 5000)},
 	},
 	{
 		accessLogPath,

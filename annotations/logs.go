@@ -14,6 +14,7 @@ import (
 	"github.com/sluice-ingress/sluice/annotations/snippet"
 	"github.com/sluice-ingress/sluice/nginx"
 	"github.com/sluice-ingress/sluice/nginx/dynamic"
+	"github.com/sluice-ingress/sluice/nginx/geoip"
 )
 
 var (
@@ -87,6 +88,11 @@ func logRequests(v Values, h *nginx.HTTP) error {
 		log.Skipped = append(log.Skipped, nginx.Entry(nginx.Verbatim(url), nginx.Verbatim("0")))
 	}
 	format := logFormat.In(v)
+	if name := unknownPlace(v, format); name != "" {
+		format = defaultLogFormat
+		mistakes = append(mistakes, Mistake(logFormat, Conflict,
+			"uses $%s, which there is only with use-geoip2: true and an edition of --maxmind-edition-ids that says it; the default format is used", name))
+	}
 	switch {
 	case escapeNone.In(v):
 		log.Escape = "none"
@@ -156,7 +162,7 @@ func isLogVariable(name string) bool {
 // parseLogFormat takes a format apart at its variables.
 func parseLogFormat(s string) (dynamic.Template, error) {
 	s = strings.NewReplacer("\r\n", " ", "\n", " ").Replace(strings.TrimRight(s, "\r\n"))
-	format, err := expandKnown(s, noCaptures, isLogVariable)
+	format, err := expandKnown(s, noCaptures, func(name string) bool { return isLogVariable(name) || geoip.IsVariable(name) })
 	if err != nil {
 		return nil, err
 	}

@@ -5,7 +5,7 @@ package annotations
 var mootKeys = func() map[string]moot {
 	const (
 		noHTTP2  = "NGINX no longer has this setting"
-		noGeoIP  = "there are neither databases nor the module to read them in our images"
+		noGeoIP  = "ingress-nginx no longer has it either; use-geoip2 takes its place"
 		noStatus = "there is no page /nginx_status that anybody could read"
 		noHash   = "ingress-nginx never read it either; the annotation of that name is what counts"
 		noJaeger = "ingress-nginx no longer has Jaeger's tracing either"
@@ -18,10 +18,8 @@ var mootKeys = func() map[string]moot {
 		"http2-max-header-size":   {nil, noHTTP2 + "; large-client-header-buffers counts for HTTP/2, too"},
 		"http2-max-requests":      {isZero, noHTTP2 + "; keep-alive-requests counts for HTTP/2, too"},
 		"use-geoip":               {isOff, noGeoIP},
-		"use-geoip2":              {isOff, noGeoIP},
 		"upstream-hash-by-subset": {isOff, noHash},
 
-		"geoip2-autoreload-in-minutes": {isZero, noGeoIP},
 		"upstream-hash-by-subset-size": {isZero, noHash},
 		"upstream-hash-by":             {nil, noHash},
 		"nginx-status-ipv4-whitelist":  {nil, noStatus},

@@ -57,7 +57,7 @@ func snippetOf(key string, place snippet.Place) *Setting[snippetText] {
 		switch how := allowSnippets.In(v); {
 		case how == parsed && allowed >= high:
 			var mistakes []snippet.Mistake
-			s.Snippet, mistakes = snippet.Parse(s.text, place)
+			s.Snippet, mistakes = snippet.Parse(s.text, place, certainPlaces(v)...)
 			return s, findingsOf(mistakes)
 		case how == "true" && allowed == critical:
 			d, err := nginx.Raw(s.text)

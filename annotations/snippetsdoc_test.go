@@ -49,6 +49,7 @@ func rulesDoc() string {
 	fmt.Fprintf(&b, "- Of the request: %s.\n", names(snippet.RequestVariables))
 	fmt.Fprintf(&b, "- Of the answer and the connection: %s.\n", names(snippet.MoreVariables))
 	fmt.Fprintf(&b, "- In conditions only: %s.\n", names(snippet.TestedVariables))
+	b.WriteString("- Of databases that are there, with `use-geoip2` in the controller's ConfigMap: those of [geoip.md](geoip.md).\n")
 	b.WriteString("\n## Instead of others\n\n| Directives that begin with | Instead |\n|---|---|\n")
 	for _, r := range snippet.Refused {
 		fmt.Fprintf(&b, "| `%s` | %s |\n", r.Prefix, r.Instead)

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/sluice-ingress/sluice/nginx"
+	"github.com/sluice-ingress/sluice/nginx/geoip"
 )
 
 // Values are the settings in force for one Ingress, or for the controller as a whole. They are never changed
@@ -19,6 +20,8 @@ type Values struct {
 	Namespace string
 	// NoFirewall tells that NGINX's module for ModSecurity is not installed.
 	NoFirewall bool
+	// Databases are those of MaxMind that the administrator asks for.
+	Databases []geoip.Database
 	// badGuards are what the ConfigMap says of guards without being understood. They deny everything but
 	// the Ingresses that give the guard themselves.
 	badGuards []badGuard
@@ -94,7 +97,8 @@ const maxValue = 256 << 10
 // Defaults.
 func ForIngress(prefix, namespace string, annotations map[string]string, defaults Values) Verdict {
 	v := Verdict{Values: Values{
-		own: map[string]any{}, global: defaults.global, badGuards: defaults.badGuards, NoFirewall: defaults.NoFirewall, Lookup: defaults.Lookup, Namespace: namespace,
+		own: map[string]any{}, global: defaults.global, badGuards: defaults.badGuards, NoFirewall: defaults.NoFirewall, Databases: defaults.Databases,
+		Lookup: defaults.Lookup, Namespace: namespace,
 	}}
 	for _, key := range sortedKeys(annotations) {
 		name, ours := strings.CutPrefix(key, prefix+"/")

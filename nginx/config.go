@@ -91,6 +91,9 @@ type HTTP struct {
 	NamesAreIPv4 bool
 	// Tracing says where spans go; nil if there are none.
 	Tracing *Tracing
+	// ReadFiles tells versions of what NGINX reads beside the files of the configuration, and only when it reads that: another
+	// text is another configuration.
+	ReadFiles string
 }
 
 // Header is one header of a request to a backend. An empty value removes the client's.

@@ -85,7 +85,7 @@ func (d Directive) writeArgs(b *bytes.Buffer, separator string) error {
 
 // writeEntry writes what Entry has made.
 func (d Directive) writeEntry(b *bytes.Buffer, indent string) error {
-	if d.Name != "" || d.raw != "" || len(d.Args) != 2 {
+	if d.Name != "" || d.raw != "" || len(d.Args) < 2 {
 		return fmt.Errorf("%q is not an entry", shorten(d.Name))
 	}
 	if err := d.writeArgs(b, indent); err != nil {

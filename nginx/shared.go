@@ -25,11 +25,13 @@ func (l *Location) Derive(block string, source Arg, entries []Directive) Arg {
 	return variable
 }
 
-// Entry is a line of a block of map or geo.
-func Entry(key, value Arg) Directive { return Directive{Args: []Arg{key, value}} }
+// Entry is a line of a block of map, geo or geoip2; lines of the latter may have more than one value.
+func Entry(key, value Arg, more ...Arg) Directive {
+	return Directive{Args: append([]Arg{key, value}, more...)}
+}
 
 // hasEntries tells whether the lines in the block of a directive are no directives.
-func hasEntries(name string) bool { return name == "map" || name == "geo" }
+func hasEntries(name string) bool { return name == "map" || name == "geo" || name == "geoip2" }
 
 // Digest is 16 characters that are the same for directives with the same text only.
 func (d Directive) Digest() string {

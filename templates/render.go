@@ -331,7 +331,11 @@ func (r *renderer) main() (mainText, error) {
 		files, tracing = append(files, file), string(file.Content)
 	}
 	pair, sum := r.config.HTTP.DefaultCertificate, sha256.New()
-	for _, piece := range []string{text, errors, streams, tracing, string(r.memory.last.hash), pair.Chain, pair.Key.Reveal()} {
+	pieces := []string{text, errors, streams, tracing, string(r.memory.last.hash), pair.Chain, pair.Key.Reveal()}
+	if versions := r.config.HTTP.ReadFiles; versions != "" {
+		pieces = append(pieces, versions)
+	}
+	for _, piece := range pieces {
 		fmt.Fprintf(sum, "%d\n%s", len(piece), piece)
 	}
 	view.Generation = hex.EncodeToString(sum.Sum(nil)[:16])

@@ -31,12 +31,12 @@ func (r *reader) newCaptures(groups int) captures {
 }
 
 // ownName is the name of a variable that a snippet may set.
-func ownName(word string) (string, bool) {
+func (r *reader) ownName(word string) (string, bool) {
 	name, is := strings.CutPrefix(word, "$")
 	if !is || name == "" || len(name) > 64 || strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789_") != "" || name[0] >= '0' && name[0] <= '9' {
 		return "", false
 	}
-	return name, !readable(name) && !Lists(TestedVariables, name)
+	return name, !r.readable(name) && !Lists(TestedVariables, name)
 }
 
 // ownVariable is what a variable that the snippet sets is really called: no other configuration sees it, whatever its name.
@@ -51,10 +51,12 @@ func (r *reader) variable(name string) (nginx.Arg, error) {
 		return r.group(int(name[0] - '0'))
 	case r.own[name]:
 		return ownVariable(name), nil
-	case readable(name):
+	case r.readable(name):
 		return nginx.Var(name), nil
 	case Lists(TestedVariables, name):
 		return nginx.Arg{}, fmt.Errorf("uses $%s, which may hold a line end: write $request_uri", name)
+	case strings.HasPrefix(name, "geoip2_"):
+		return nginx.Arg{}, fmt.Errorf("uses $%.40s, which the databases that are there do not say (use-geoip2 in the controller's ConfigMap)", name)
 	}
 	return nginx.Arg{}, fmt.Errorf("uses $%.40s, which is not in the list of variables and not set in the snippet", name)
 }

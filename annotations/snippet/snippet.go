@@ -53,8 +53,9 @@ func (m Mistake) Error() string {
 	return fmt.Sprintf("line %d: %s", m.Line, m.Message)
 }
 
-// Parse reads a snippet. It lists all mistakes; if there is one, the Snippet means nothing.
-func Parse(text string, in Place) (Snippet, []Mistake) {
+// Parse reads a snippet, which may use further variables beside RequestVariables and MoreVariables. It lists all mistakes; if
+// there is one, the Snippet means nothing.
+func Parse(text string, in Place, further ...string) (Snippet, []Mistake) {
 	if len(text) > MaxBytes {
 		return Snippet{}, []Mistake{{0, fmt.Sprintf("longer than %d bytes", MaxBytes)}}
 	}
@@ -62,7 +63,8 @@ func Parse(text string, in Place) (Snippet, []Mistake) {
 	if err != nil {
 		return Snippet{}, []Mistake{{0, err.Error()}}
 	}
-	r := reader{place: in, own: variablesSet(list)}
+	r := reader{place: in, further: further}
+	r.own = r.variablesSet(list)
 	r.block(list, in)
 	if r.count > MaxDirectives {
 		r.mistakes = []Mistake{{0, fmt.Sprintf("more than %d directives", MaxDirectives)}}
@@ -74,15 +76,15 @@ func Parse(text string, in Place) (Snippet, []Mistake) {
 }
 
 // variablesSet are the names of variables that set directives set, wherever they stand.
-func variablesSet(list []nginx.Parsed) map[string]bool {
+func (r *reader) variablesSet(list []nginx.Parsed) map[string]bool {
 	own := map[string]bool{}
 	for _, p := range list {
 		if p.Name() == "set" && len(p.Words) == 3 {
-			if name, is := ownName(p.Words[1]); is {
+			if name, is := r.ownName(p.Words[1]); is {
 				own[name] = true
 			}
 		}
-		for name := range variablesSet(p.Block) {
+		for name := range r.variablesSet(p.Block) {
 			own[name] = true
 		}
 	}
@@ -92,6 +94,7 @@ func variablesSet(list []nginx.Parsed) map[string]bool {
 // reader reads one snippet.
 type reader struct {
 	place    Place
+	further  []string // variables that may be used
 	own      map[string]bool
 	captures []captures // of the conditions around the directive
 	patterns int        // how many regular expressions there have been

@@ -75,7 +75,7 @@ func readSet(r *reader, words []string) ([]nginx.Arg, error) {
 	if len(words) != 2 {
 		return nil, errors.New("takes a variable and a text")
 	}
-	name, ok := ownName(words[0])
+	name, ok := r.ownName(words[0])
 	if !ok {
 		return nil, fmt.Errorf("sets %.40q: only variables of its own can be, with names of small letters, digits and _", words[0])
 	}

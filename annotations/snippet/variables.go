@@ -42,4 +42,6 @@ func Lists(list []string, name string) bool {
 	})
 }
 
-func readable(name string) bool { return Lists(RequestVariables, name) || Lists(MoreVariables, name) }
+func (r *reader) readable(name string) bool {
+	return Lists(RequestVariables, name) || Lists(MoreVariables, name) || slices.Contains(r.further, name)
+}

@@ -18,9 +18,12 @@ import (
 	"github.com/sluice-ingress/sluice/controller/customtemplates"
 	"github.com/sluice-ingress/sluice/controller/lastgood"
 	"github.com/sluice-ingress/sluice/controller/manifests"
+	"github.com/sluice-ingress/sluice/controller/maxmind"
 	"github.com/sluice-ingress/sluice/controller/metrics"
 	"github.com/sluice-ingress/sluice/controller/selfsigned"
 	"github.com/sluice-ingress/sluice/controller/settings"
+	"github.com/sluice-ingress/sluice/nginx"
+	"github.com/sluice-ingress/sluice/nginx/geoip"
 	"github.com/sluice-ingress/sluice/nginx/routing"
 	"github.com/sluice-ingress/sluice/templates"
 )
@@ -34,6 +37,7 @@ type controllerFlags struct {
 	healthFlags
 	metricsFlags
 	statusPageFlags
+	maxmind.Flags
 	logFlags
 	inert       inertFlags
 	manifests   string
@@ -56,6 +60,7 @@ func (f *controllerFlags) register(flags *pflag.FlagSet) {
 	f.healthFlags.register(flags)
 	f.metricsFlags.register(flags)
 	f.statusPageFlags.register(flags)
+	f.Flags.Register(flags)
 	f.logFlags.register(flags)
 	f.inert.register(flags)
 	flags.StringVar(&f.manifests, "manifests", "", "serve the objects of this directory instead of a cluster's")
@@ -106,9 +111,9 @@ func (f *controllerFlags) check() error {
 	case f.manifests != "" && f.webhookFlags.address != "":
 		return errors.New("--validating-webhook needs a cluster, which asks it; --manifests has none")
 	case f.manifests != "":
-		return errors.Join(f.metricsFlags.check(), f.statusPageFlags.check())
+		return errors.Join(f.Flags.Check(), f.metricsFlags.check(), f.statusPageFlags.check())
 	}
-	return errors.Join(f.clusterFlags.check(), f.webhookFlags.check(), f.metricsFlags.check(), f.statusPageFlags.check())
+	return errors.Join(f.clusterFlags.check(), f.webhookFlags.check(), f.Flags.Check(), f.metricsFlags.check(), f.statusPageFlags.check())
 }
 
 func runController(ctx context.Context, f controllerFlags, log *slog.Logger) error {
@@ -152,6 +157,8 @@ func newDaemon(f controllerFlags, log *slog.Logger) (*daemon, error) {
 	if err := d.showStatus(f); err != nil {
 		return nil, err
 	}
+	d.databases = maxmind.Open(maxmind.Options{Wanted: options.Translate.Databases, Download: f.Download(), NoModule: f.Lacks(geoip.Module), Log: log})
+	replan := make(chan struct{}, 1)
 	here := d.startEngine(f)
 	f.metricsFlags.measure(measured, d.engine, log)
 	measured.AskEngine(func() metrics.Engine {
@@ -159,17 +166,17 @@ func newDaemon(f controllerFlags, log *slog.Logger) (*daemon, error) {
 		return metrics.Engine{Generation: status.Generation, Old: status.OldGenerations}
 	})
 	d.loop = &controller.Controller{
-		Engine: d.engine, Log: log, Observer: d.observing(), Replan: custom.Changes(), Pace: pace(f.syncRate),
+		Engine: d.engine, Log: log, Observer: d.observing(), Replan: replan, Pace: pace(f.syncRate),
 		Keeper: lastgood.New(f.StateDir, log),
 		Options: func() controller.Options {
 			o := options
-			o.Templates = custom.Templates()
+			o.Templates, o.Translate.Databases = custom.Templates(), d.databases.Databases()
 			around := here()
 			o.Render.Workers, o.Render.OpenFiles = cmp.Or(f.Workers, around.CPUs), around.OpenFiles
 			return o
 		},
 	}
-	d.parts = append(d.parts, custom.Run, d.engine.Run)
+	d.parts = append(d.parts, custom.Run, d.databases.Run, pass(custom.Changes(), replan), pass(d.databases.Changes(), replan), d.engine.Run)
 	return d, nil
 }
 
@@ -225,7 +232,7 @@ func daemonOptions(f controllerFlags, log *slog.Logger) (controller.Options, err
 	if err != nil {
 		return controller.Options{}, err
 	}
-	translation.Settings, translation.NoFirewall = surroundings(f.resolvConf), f.LacksFirewall()
+	translation.Settings, translation.NoFirewall = surroundings(f.resolvConf), f.Lacks(nginx.FirewallModule)
 	render := f.Process.Options()
 	render.HealthPath, render.Measures = f.healthPath, f.measures()
 	return controller.Options{

@@ -14,6 +14,7 @@ import (
 	"github.com/sluice-ingress/sluice/controller"
 	"github.com/sluice-ingress/sluice/controller/events"
 	"github.com/sluice-ingress/sluice/controller/health"
+	"github.com/sluice-ingress/sluice/controller/maxmind"
 	"github.com/sluice-ingress/sluice/controller/metrics"
 	"github.com/sluice-ingress/sluice/controller/statuspage"
 	"github.com/sluice-ingress/sluice/nginx/dataplane"
@@ -35,6 +36,8 @@ type daemon struct {
 	recorder *events.Recorder // nil without a cluster
 	page     *statuspage.Page // nil if there is none
 	parts    []part
+
+	databases *maxmind.Source
 
 	grace      time.Duration         // between not ready and the stop of NGINX; 0 asks depart
 	afterGrace time.Duration         // after NGINX has stopped
@@ -69,7 +72,7 @@ func (d *daemon) startEngine(f controllerFlags) (here func() dataplane.Surroundi
 	return func() dataplane.Surroundings { return around }
 }
 
-// follow runs the loop as soon as it is known where NGINX runs.
+// follow runs the loop as soon as it is known where NGINX runs, and what it needs is there.
 func (d *daemon) follow(ctx context.Context) error {
 	if d.arrived != nil {
 		select {
@@ -78,7 +81,9 @@ func (d *daemon) follow(ctx context.Context) error {
 			return nil
 		}
 	}
-	d.loop.Run(ctx)
+	if d.databases.Await(ctx) {
+		d.loop.Run(ctx)
+	}
 	return nil
 }
 
@@ -115,6 +120,23 @@ func (d *daemon) run(ctx context.Context, listener net.Listener, healthPath stri
 	pause(background, d.afterGrace)
 	stopHealth()
 	return errors.Join(err, others.Wait())
+}
+
+// pass hands on what comes from one of several channels. What has not been taken yet stands for what comes later, too.
+func pass(from <-chan struct{}, to chan<- struct{}) part {
+	return func(ctx context.Context) error {
+		for {
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-from:
+			}
+			select {
+			case to <- struct{}{}:
+			default:
+			}
+		}
+	}
 }
 
 // await returns when NGINX may stop.

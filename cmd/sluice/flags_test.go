@@ -122,16 +122,16 @@ func TestAllFlagsOfIngressNginxAreThere(t *testing.T) {
 
 func TestFlagsWithoutEffectSaySo(t *testing.T) {
 	cmd := controllerCommand()
-	const secret = "a-licence-key"
+	const secret = "somebody:password"
 	if err := cmd.ParseFlags([]string{
-		"--ssl-passthrough-proxy-port=441", "--bucket-factor=1.1", "--status-port=10246", "--maxmind-license-key=" + secret, "--http-port=81",
+		"--ssl-passthrough-proxy-port=441", "--bucket-factor=1.1", "--status-port=10246", "--internal-logger-address=" + secret, "--http-port=81",
 		"--time-buckets=0.1,1", "--max-buckets=7",
 	}); err != nil {
 		t.Fatal(err)
 	}
 	var out bytes.Buffer
 	inertFlags{}.report(cmd.Flags(), slog.New(slog.NewTextHandler(&out, nil)))
-	for _, name := range []string{"ssl-passthrough-proxy-port", "bucket-factor", "maxmind-license-key", "max-buckets"} {
+	for _, name := range []string{"ssl-passthrough-proxy-port", "bucket-factor", "internal-logger-address", "max-buckets"} {
 		if !strings.Contains(out.String(), "flag=--"+name+" reason=") {
 			t.Errorf("--%s is not reported", name)
 		}

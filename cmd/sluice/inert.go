@@ -16,7 +16,6 @@ const (
 	noLocalPort   = "there are no local ports for status and configuration; Unix sockets take their place"
 	noProxyPort   = "TLS that is not passed through reaches the servers over a Unix socket"
 	noFullTest    = "the admission webhook looks at an Ingress and those it has to do with, never at all of them"
-	noGeoIP       = "GeoIP is not supported yet"
 	noSparse      = "histograms have the buckets of --time-buckets, --length-buckets and --size-buckets; there are no native ones"
 	alwaysChecked = "values are always parsed and quoted; nothing can be switched off"
 )
@@ -37,11 +36,6 @@ var inert = []struct {
 	{"health-check-timeout", 10, "health checks look at the controller's own state, and wait for nothing"},
 	{"internal-logger-address", "127.0.0.1:11514", "there is no chroot image; NGINX logs to files or standard output"},
 	{"max-buckets", uint32(100), noSparse},
-	{"maxmind-edition-ids", "GeoLite2-City,GeoLite2-ASN", noGeoIP},
-	{"maxmind-license-key", "", noGeoIP},
-	{"maxmind-mirror", "", noGeoIP},
-	{"maxmind-retries-count", 1, noGeoIP},
-	{"maxmind-retries-timeout", time.Duration(0), noGeoIP},
 	{"monitor-max-batch-size", 10000, "requests are added up in NGINX, and not sent one by one"},
 	{"ssl-passthrough-proxy-port", 442, noProxyPort},
 	{"status-port", 10246, noLocalPort},
@@ -68,8 +62,8 @@ func (inertFlags) register(flags *pflag.FlagSet) {
 	}
 }
 
-// report names the flags that were given another value than ingress-nginx's default. Values stay out of the log: one
-// is a licence key.
+// report names the flags that were given another value than ingress-nginx's default. Values stay out of the log: nobody
+// has looked at them.
 func (inertFlags) report(flags *pflag.FlagSet, log *slog.Logger) {
 	for _, f := range inert {
 		if given := flags.Lookup(f.name); given.Changed && given.Value.String() != given.DefValue {

@@ -3,6 +3,7 @@ package migrate
 import (
 	"github.com/sluice-ingress/sluice/annotations/snippet"
 	"github.com/sluice-ingress/sluice/nginx"
+	"github.com/sluice-ingress/sluice/nginx/geoip"
 )
 
 // Level is what allow-snippet-annotations has to allow; docs/snippets.md describes the levels.
@@ -46,7 +47,7 @@ func snippetOf(name, text string) (Snippet, bool) {
 	if !is {
 		return Snippet{}, false
 	}
-	_, mistakes := snippet.Parse(text, place)
+	_, mistakes := snippet.Parse(text, place, geoip.Variables()...)
 	if len(mistakes) == 0 {
 		return Snippet{Level: LevelParsed}, true
 	}

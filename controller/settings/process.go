@@ -13,7 +13,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/sluice-ingress/sluice/controller"
-	"github.com/sluice-ingress/sluice/nginx"
 	"github.com/sluice-ingress/sluice/templates"
 )
 
@@ -109,9 +108,9 @@ func (f *Process) Ports() map[int]string {
 	return map[int]string{f.httpPort: "HTTP", f.httpsPort: "HTTPS", f.streamPort: "--stream-port"}
 }
 
-// LacksFirewall tells that the module for ModSecurity is not installed. A data plane in another container has the same image.
-func (f *Process) LacksFirewall() bool {
-	_, err := os.Stat(filepath.Join(f.modules, nginx.FirewallModule))
+// Lacks tells that a module, by the name of its file, is not installed. A data plane in another container has the same image.
+func (f *Process) Lacks(module string) bool {
+	_, err := os.Stat(filepath.Join(f.modules, module))
 	return errors.Is(err, fs.ErrNotExist)
 }
 

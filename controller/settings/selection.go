@@ -12,6 +12,7 @@ import (
 	"github.com/sluice-ingress/sluice/controller/streams"
 	"github.com/sluice-ingress/sluice/controller/translate"
 	"github.com/sluice-ingress/sluice/controller/watch"
+	"github.com/sluice-ingress/sluice/nginx/geoip"
 )
 
 // Selection are the flags that say which objects are ours and how they are read; all commands have
@@ -27,6 +28,7 @@ type Selection struct {
 	passthrough    bool
 	tcpServices    string
 	udpServices    string
+	editions       string
 }
 
 // Register adds the flags, with their defaults, to a set.
@@ -46,6 +48,7 @@ func (f *Selection) Register(flags *pflag.FlagSet) {
 	flags.BoolVar(&f.passthrough, "enable-ssl-passthrough", false, "let Ingresses have the TLS of their hosts end at their pods, by the annotation ssl-passthrough")
 	flags.StringVar(&f.tcpServices, "tcp-services-configmap", "", "ConfigMap of TCP services, as namespace/name: ports, each with namespace/service:port")
 	flags.StringVar(&f.udpServices, "udp-services-configmap", "", "the same for UDP services")
+	flags.StringVar(&f.editions, "maxmind-edition-ids", "GeoLite2-City,GeoLite2-ASN", "databases of MaxMind that use-geoip2 is about, separated by commas; their files are in "+geoip.Directory)
 }
 
 // ControllerClass is spec.controller of the IngressClasses served.
@@ -61,11 +64,15 @@ func (f *Selection) Streams(reserved map[int]string) (streams.Options, error) {
 }
 
 // Options makes the options for translating. Manifests have no API server that completed them, and whoever wrote them
-// wants to know which of them are not for us.
+// wants to know which of them are not for us. Databases are taken to be there: only where NGINX runs can one look.
 func (f *Selection) Options(manifests bool) (translate.Options, error) {
 	o := translate.Options{Selection: f.selection, AnnotationsPrefix: f.prefix, ReportUnclaimed: manifests, Memory: translate.NewMemory()}
 	o.DisableExternalName, o.Passthrough = f.noExternalName, f.passthrough
 	o.Selection.ClassesOptional = manifests
+	var err error
+	if o.Databases, err = geoip.Wanted(f.editions, geoip.Directory); err != nil {
+		return o, fmt.Errorf("--maxmind-edition-ids: %w", err)
+	}
 	if f.namespaces != "" {
 		selector, err := labels.Parse(f.namespaces)
 		if err != nil {

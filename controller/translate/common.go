@@ -47,7 +47,7 @@ func (w *world) readConfigMap() {
 	}
 	var findings []annotations.Finding
 	w.defaults, findings = annotations.Defaults(data, lookup{w.snapshot, w.pairs, &w.needs})
-	w.defaults.NoFirewall = w.options.NoFirewall
+	w.defaults.NoFirewall, w.defaults.Databases = w.options.NoFirewall, w.options.Databases
 	http := &w.http
 	findings = append(findings, annotations.HTTP(w.defaults, http)...)
 	findings = append(findings, annotations.Reachable(&http.Listening, w.options.Settings.Own())...)

@@ -9,6 +9,7 @@ import (
 	"github.com/sluice-ingress/sluice/controller/cluster"
 	"github.com/sluice-ingress/sluice/nginx"
 	"github.com/sluice-ingress/sluice/nginx/dynamic"
+	"github.com/sluice-ingress/sluice/nginx/geoip"
 	"github.com/sluice-ingress/sluice/persistent"
 )
 
@@ -33,6 +34,8 @@ type Options struct {
 
 	// NoFirewall tells that NGINX's module for ModSecurity is not installed. Paths that ask for it answer 503.
 	NoFirewall bool
+	// Databases are those of MaxMind that use-geoip2 is about, usable or not.
+	Databases []geoip.Database
 
 	SharedUpstreams bool // the configuration needs no upstream block of each backend
 

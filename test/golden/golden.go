@@ -38,6 +38,7 @@ import (
 	"github.com/sluice-ingress/sluice/controller/streams"
 	"github.com/sluice-ingress/sluice/controller/translate"
 	"github.com/sluice-ingress/sluice/nginx/dynamic"
+	"github.com/sluice-ingress/sluice/nginx/geoip"
 	"github.com/sluice-ingress/sluice/templates"
 )
 
@@ -144,7 +145,8 @@ func (c *Case) add(t testing.TB, name string, data []byte) {
 	}
 }
 
-// options reads flags, and zone and node, where the controller runs with topology-aware routing.
+// options reads flags; missing-edition, which is one of --maxmind-edition-ids that is not there; and zone and node, where the
+// controller runs with topology-aware routing.
 func (c *Case) options(t testing.TB, text string) {
 	o := &c.Options.Translate
 	for _, line := range strings.Fields(text) {
@@ -178,6 +180,17 @@ func (c *Case) options(t testing.TB, text string) {
 				t.Fatalf("%s: there is no routing %s", c.Path, value)
 			}
 			c.Options.Routing = controller.Dynamic
+		case "maxmind-edition-ids":
+			var err error
+			if o.Databases, err = geoip.Wanted(value, geoip.Directory); err != nil {
+				t.Fatalf("%s: %v", c.Path, err)
+			}
+		case "missing-edition":
+			for i, d := range o.Databases {
+				if d.Edition == value {
+					o.Databases[i].Flaw = "does not exist"
+				}
+			}
 		case "zone":
 			o.Zone = value
 		case "node":

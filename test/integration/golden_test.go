@@ -143,6 +143,7 @@ func tryGoldens(t *testing.T, routing controller.Routing) {
 				c := golden.Load(t, path)
 				c.Options.Translate.SelfSigned = fake
 				c.Options.Render, c.Options.Routing = renderOptions(t, dir), routing
+				putDatabases(t, c.Options.Translate.Databases)
 				serve(t, engine, c)
 				for _, r := range c.Requests {
 					r.Send(t, target)
