@@ -3,10 +3,15 @@
 package integration
 
 import (
+	"archive/tar"
+	"compress/gzip"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -84,5 +89,53 @@ func (d *daemon) isLogged(t *testing.T, path, text string) func() error {
 			err = fmt.Errorf("it ends in %q, want %q", tail(string(log), 200), want)
 		}
 		return err
+	}
+}
+
+// Databases are fetched before anybody is served, and nothing that goes wrong with them keeps the controller from serving. The
+// key of a licence is in no log.
+func TestDatabasesAreFetched(t *testing.T) {
+	startPods(t, 1)
+	records := map[string]mmdb.Record{"127.0.0.0/8": mmdb.City("Germany", "DE", "Berlin")}
+	var refuses atomic.Bool
+	mirror := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if refuses.Load() || r.URL.Path != "/GeoLite2-City.tar.gz" {
+			http.Error(w, "no", http.StatusUnauthorized)
+			return
+		}
+		content := mmdb.Encode(t, "GeoLite2-City", 1780000000, records)
+		packed := gzip.NewWriter(w)
+		archive := tar.NewWriter(packed)
+		_ = archive.WriteHeader(&tar.Header{Name: "GeoLite2-City_20260601/GeoLite2-City.mmdb", Typeflag: tar.TypeReg, Mode: 0o600, Size: int64(len(content))})
+		_, _ = archive.Write(content)
+		_ = archive.Close()
+		_ = packed.Close()
+	}))
+	defer mirror.Close()
+	for _, mode := range []string{"compiled", "dynamic"} {
+		t.Run(mode, func(t *testing.T) {
+			if err := os.RemoveAll(geoip.Directory); err != nil {
+				t.Fatal(err)
+			}
+			refuses.Store(false)
+			manifests := shop("shop.test", 1)
+			manifests["controller.yaml"] = geographicLog
+			d := startDaemon(t, ports{18581, 18582, 18583}, manifests, "--routing="+mode, "--configmap=ingress/controller",
+				"--maxmind-mirror="+mirror.URL, "--maxmind-license-key=open-sesame", "--maxmind-retries-count=2", "--maxmind-retries-timeout=10ms")
+			if err := d.isLogged(t, "/", "DE/Berlin  ")(); err != nil {
+				t.Error(err)
+			}
+			d.eventually(5*time.Second, "what failed is told", d.logs("could not be fetched", "edition=GeoLite2-ASN", "401"))
+			d.stop()
+
+			refuses.Store(true)
+			d.start()
+			if err := d.isLogged(t, "/again", "DE/Berlin  ")(); err != nil {
+				t.Errorf("the former file is not used: %v", err)
+			}
+			if strings.Contains(d.log.String(), "open-sesame") {
+				t.Error("the log has the key")
+			}
+		})
 	}
 }
