@@ -33,7 +33,8 @@ func (f *healthFlags) register(flags *pflag.FlagSet) {
 	flags.IntVar(&f.profilerPort, "profiler-port", 10245, "port for profiles")
 }
 
-// serveProfiles serves /debug/pprof/ until the context ends. That its port is taken is no reason to stop serving users.
+// serveProfiles serves /debug/pprof/ until the context ends, without the command line: a licence key may be in it, and whoever
+// takes over NGINX's container reaches this port. That its port is taken is no reason to stop serving users.
 func serveProfiles(ctx context.Context, address net.IP, port int, log *slog.Logger) error {
 	listener, err := net.Listen("tcp", net.JoinHostPort(address.String(), strconv.Itoa(port)))
 	if err != nil {
@@ -42,7 +43,6 @@ func serveProfiles(ctx context.Context, address net.IP, port int, log *slog.Logg
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("/debug/pprof/", pprof.Index)
-	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
 	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
