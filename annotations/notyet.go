@@ -46,6 +46,6 @@ func collect(groups []group) map[string]foreign {
 // configKeysNotYet are the keys of ingress-nginx's ConfigMap that have no feature here yet.
 var configKeysNotYet = collect([]group{
 	{foreign{outcome: UseDefault}, []string{
-		"enable-ocsp", "forwarded-for-proxy-protocol-header",
+		"forwarded-for-proxy-protocol-header",
 	}},
 })

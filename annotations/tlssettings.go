@@ -44,13 +44,15 @@ var (
 			Doc("Takes requests with the first message of TLS 1.3, which others can send again.")
 	sslRejectHandshake = Bool("ssl-reject-handshake", false).ConfigOnly().Example("true").
 				Doc("Ends the handshake with clients that ask for a host that no Ingress names, or for none.")
+	enableOCSP = Bool("enable-ocsp", false).ConfigOnly().Example("true").
+			Doc("Has the controller ask the OCSP responders that certificates name, and gives their answers to clients in the handshake.")
 )
 
 var tlsSettings = Feature{
 	Name: "TLS with clients",
 	Settings: Settings{
 		sslCiphers, sslPreferServerCiphers, sslProtocols, sslCurves, sslDHParam, sslSessionCache, sslSessionCacheSize, sslSessionTickets,
-		sslSessionTicketKey, sslSessionTimeout, sslBufferSize, sslEarlyData, sslRejectHandshake,
+		sslSessionTicketKey, sslSessionTimeout, sslBufferSize, sslEarlyData, sslRejectHandshake, enableOCSP,
 	},
 	HTTP: func(v Values, h *nginx.HTTP) error {
 		list := nginx.Directives{
@@ -78,7 +80,7 @@ var tlsSettings = Feature{
 		if parameters != "" {
 			list = append(list, nginx.WithFile("ssl_dhparam", nginx.NewSecret(parameters)))
 		}
-		h.TLS, h.RejectsUnknownNames = list, sslRejectHandshake.In(v)
+		h.TLS, h.RejectsUnknownNames, h.Staples = list, sslRejectHandshake.In(v), enableOCSP.In(v)
 		return err
 	},
 	Server: func(v Values, s *nginx.Server) error {

@@ -155,7 +155,7 @@ func TestMessagesSayWhatIsUsedInstead(t *testing.T) {
 
 func TestDefaultsReportsKeysByName(t *testing.T) {
 	_, findings := Defaults(map[string]string{
-		"proxy-body-sise": "1m", "enable-ocsp": "true", "hsts-max-age": "long", "": "x", "rewrite-target": "/",
+		"proxy-body-sise": "1m", "forwarded-for-proxy-protocol-header": "true", "hsts-max-age": "long", "": "x", "rewrite-target": "/",
 	}, nil)
 	var got []string
 	for _, f := range findings {
@@ -163,7 +163,7 @@ func TestDefaultsReportsKeysByName(t *testing.T) {
 	}
 	want := []string{
 		": no key has this name, so it has no effect",
-		"enable-ocsp: this key is not supported yet and has no effect",
+		"forwarded-for-proxy-protocol-header: this key is not supported yet and has no effect",
 		`hsts-max-age: "long" is not a whole number; 31536000 is used`,
 		"proxy-body-sise: no key has this name, so it has no effect; did you mean proxy-body-size?",
 		"rewrite-target: this is an annotation and has no effect in the ConfigMap",

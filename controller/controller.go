@@ -48,6 +48,7 @@ type Controller struct {
 	Engine   Engine
 	Options  func() Options  // asked for each plan: templates may have changed
 	Replan   <-chan struct{} // gets a value when Options may return something new
+	Stapled  <-chan struct{} // gets one when they may have other Staples; may be nil
 	Log      *slog.Logger
 	Observer Observer
 	Pace     Pace
@@ -94,6 +95,8 @@ func (c *Controller) Run(ctx context.Context) {
 			}
 			c.plan(ctx)
 		case <-c.Replan:
+			c.plan(ctx)
+		case <-c.Stapled:
 			c.plan(ctx)
 		case <-c.again:
 			c.plan(ctx)

@@ -25,6 +25,9 @@ type Options struct {
 	Templates *templates.Set
 	Memory    *templates.Memory // makes later plans cheaper; may be nil
 
+	// Staples are what issuers say of certificates, by their ids. They are handed out if the ConfigMap asks for it.
+	Staples persistent.Map[string, dynamic.Staple]
+
 	Routing Routing
 	Routes  *routing.Memory // the same for routes; may be nil
 	Live    *nginx.Config   // what NGINX runs, as a Plan has it; shapes that are in it need no other. May be nil
@@ -70,6 +73,9 @@ func (p Plan) Surroundings() templates.Options { return p.options.Render }
 // DefaultBackend is the Service for what no rule takes; zero for none.
 func (p Plan) DefaultBackend() cluster.Name { return p.options.Translate.DefaultBackend }
 
+// DefaultSecret has the default certificate; zero for none.
+func (p Plan) DefaultSecret() cluster.Name { return p.options.Translate.DefaultSecret }
+
 // ConfigMap is the name of the controller's own; zero for none.
 func (p Plan) ConfigMap() cluster.Name { return p.options.Translate.ConfigMap }
 
@@ -89,6 +95,9 @@ func (o Options) Plan(s cluster.Snapshot) (Plan, error) {
 		}
 		surroundings := routing.Options{TLSPort: o.Render.HTTPSPort, HealthPath: o.Render.Health(), Live: o.Live}
 		r.Config, r.State = routing.Split(r.Config, r.State, surroundings, o.Routes)
+	}
+	if r.Config.HTTP.Staples {
+		r.State.Staples = o.Staples
 	}
 	r.Config.Streams = found
 	files, err := o.Templates.Render(r.Config, o.Render, o.Memory)

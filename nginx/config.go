@@ -74,6 +74,10 @@ type HTTP struct {
 	AccessLog AccessLog
 	// DefaultCertificate is served when no other fits the server name a client asks for.
 	DefaultCertificate Certificate
+	// DefaultStaple is what dynamic.State.Staples calls the answer of its issuer; "" if it names nobody to ask.
+	DefaultStaple string
+	// Staples has clients told what issuers say of certificates.
+	Staples bool
 	// Streams are directives of the stream block, if there is one. StreamSnippet are the administrator's own, for which there is one.
 	Streams, StreamSnippet Directives
 	// StreamLog is where connections of streams are logged, and how.

@@ -41,6 +41,7 @@ type mainView struct {
 	Clients         nginx.Directives
 	Answers         nginx.Directives
 	Logs            nginx.Directives
+	DefaultStaple   string           // "" for none
 	RejectsNames    bool             // whether workers do so; without Shapes NGINX does
 	CachesAnswers   bool             // of services that are asked whether requests may pass
 	Blocks          []string         // what routes call the servers, in dynamic mode
@@ -102,6 +103,7 @@ func (r *renderer) mainView() mainView {
 		Directives:      http.Directives,
 		Needs:           fragment(r.needs()),
 		Servers:         fragment(strings.Join(r.serverTexts, separator)),
+		DefaultStaple:   http.DefaultStaple,
 		RejectsNames:    http.RejectsUnknownNames && len(shapes) > 0,
 		Blocks:          blocks(r.config.Servers),
 		SpanQueue:       spanQueue(http.Tracing),

@@ -20,6 +20,7 @@ import (
 	"github.com/sluice-ingress/sluice/controller/manifests"
 	"github.com/sluice-ingress/sluice/controller/maxmind"
 	"github.com/sluice-ingress/sluice/controller/metrics"
+	"github.com/sluice-ingress/sluice/controller/ocsp"
 	"github.com/sluice-ingress/sluice/controller/selfsigned"
 	"github.com/sluice-ingress/sluice/controller/settings"
 	"github.com/sluice-ingress/sluice/nginx"
@@ -165,18 +166,19 @@ func newDaemon(f controllerFlags, log *slog.Logger) (*daemon, error) {
 		status := d.engine.Status()
 		return metrics.Engine{Generation: status.Generation, Old: status.OldGenerations}
 	})
+	d.stapler = ocsp.New(ocsp.Options{Log: log, Asked: func(r ocsp.Result) { measured.AskedResponder(string(r)) }})
 	d.loop = &controller.Controller{
-		Engine: d.engine, Log: log, Observer: d.observing(), Replan: replan, Pace: pace(f.syncRate),
+		Engine: d.engine, Log: log, Observer: d.observing(), Replan: replan, Stapled: d.stapler.Changes(), Pace: pace(f.syncRate),
 		Keeper: lastgood.New(f.StateDir, log),
 		Options: func() controller.Options {
 			o := options
-			o.Templates, o.Translate.Databases = custom.Templates(), d.databases.Databases()
+			o.Templates, o.Translate.Databases, o.Staples = custom.Templates(), d.databases.Databases(), d.stapler.Staples()
 			around := here()
 			o.Render.Workers, o.Render.OpenFiles = cmp.Or(f.Workers, around.CPUs), around.OpenFiles
 			return o
 		},
 	}
-	d.parts = append(d.parts, custom.Run, d.databases.Run, pass(custom.Changes(), replan), pass(d.databases.Changes(), replan), d.engine.Run)
+	d.parts = append(d.parts, custom.Run, d.databases.Run, d.stapler.Run, pass(custom.Changes(), replan), pass(d.databases.Changes(), replan), d.engine.Run)
 	return d, nil
 }
 

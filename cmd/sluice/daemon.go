@@ -16,6 +16,7 @@ import (
 	"github.com/sluice-ingress/sluice/controller/health"
 	"github.com/sluice-ingress/sluice/controller/maxmind"
 	"github.com/sluice-ingress/sluice/controller/metrics"
+	"github.com/sluice-ingress/sluice/controller/ocsp"
 	"github.com/sluice-ingress/sluice/controller/statuspage"
 	"github.com/sluice-ingress/sluice/nginx/dataplane"
 	"github.com/sluice-ingress/sluice/nginx/spans"
@@ -35,6 +36,7 @@ type daemon struct {
 	loop     *controller.Controller
 	recorder *events.Recorder // nil without a cluster
 	page     *statuspage.Page // nil if there is none
+	stapler  *ocsp.Stapler
 	parts    []part
 
 	databases *maxmind.Source
@@ -221,7 +223,7 @@ func (d *daemon) restarted() {
 
 // observing are these observers, with those that there always are.
 func (d *daemon) observing(more ...controller.Observer) observers {
-	all := observers{d.metrics}
+	all := observers{d.metrics, d.stapler}
 	if d.page != nil {
 		all = append(all, d.page)
 	}

@@ -32,6 +32,7 @@ type Metrics struct {
 	ingresses   prometheus.Gauge
 	quarantined *prometheus.GaugeVec
 	restarts    prometheus.Counter
+	responders  *prometheus.CounterVec
 
 	configuration *configuration
 	objects       *objects
@@ -78,6 +79,7 @@ func New(identity Identity) *Metrics {
 		ingresses:   gauge(own, "ingresses", "Ingresses served."),
 		quarantined: gauges(own, "quarantined_objects", "Objects that NGINX refused, at present.", "kind"),
 		restarts:    counter(own, "nginx_restarts_total", "Times NGINX died and was started again."),
+		responders:  counters(own, "ocsp_questions_total", "Questions to OCSP responders about certificates, by how they ended.", "result"),
 
 		configuration: newConfiguration(identity),
 		objects:       newObjects(identity),
@@ -90,7 +92,7 @@ func New(identity Identity) *Metrics {
 	m.Registry.MustRegister(
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		m.reloads, m.causes, m.failures, m.success, m.errors, m.lastOKTime, m.testSeconds, m.reloadTime, m.pushes, m.pushBytes,
-		m.pushSeconds, m.planSeconds, m.problems, m.ingresses, m.quarantined, m.restarts,
+		m.pushSeconds, m.planSeconds, m.problems, m.ingresses, m.quarantined, m.restarts, m.responders,
 		build, m.configuration, m.objects, m.heard, m.unheard, m.leader,
 		prometheus.NewCounterFunc(prometheus.CounterOpts{
 			Namespace: own, Name: "events_dropped_total", Help: "Events that were not written.",
@@ -207,6 +209,9 @@ func (m *Metrics) Pushed(_, bytes int, took time.Duration, err error) {
 
 // Restarted is told when NGINX died and was started again.
 func (m *Metrics) Restarted() { m.restarts.Inc() }
+
+// AskedResponder is told how a question to an OCSP responder ended.
+func (m *Metrics) AskedResponder(result string) { m.responders.WithLabelValues(result).Inc() }
 
 // APIServer counts how the API server answers. It implements watch.Observer.
 type APIServer struct{ metrics *Metrics }

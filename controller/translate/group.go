@@ -24,6 +24,7 @@ type group struct {
 	backends map[string]*use
 
 	certificate nginx.Certificate // of the default server
+	staple      string            // its id
 }
 
 // use is how a group uses a backend.
@@ -164,7 +165,7 @@ func (w *world) translate(g *group) {
 	t.findBackends()
 	t.findCertificates()
 	if slices.Contains(g.names, anyHost) {
-		g.certificate = t.defaultCertificate()
+		g.certificate, g.staple = t.defaultCertificate()
 		t.checkDefaultBackend()
 		t.defaultServer()
 	}

@@ -44,7 +44,7 @@ func (w *world) addOutside(b *dynamic.Backend, s string, port int) bool {
 	name := strings.ToLower(s)
 	bare := strings.TrimSuffix(name, ".")
 	if ip, err := netip.ParseAddr(bare); err == nil {
-		if w.isForbidden(ip) {
+		if IsForbidden(ip, w.options.Settings.Own()) {
 			return false
 		}
 		b.Endpoints = append(b.Endpoints, dynamic.Endpoint{Address: ip.String(), Port: port})
@@ -67,13 +67,12 @@ var metadataServices = []netip.Prefix{
 	netip.MustParsePrefix("fd00:42::42/128"),    // Scaleway
 }
 
-// isForbidden is the same rule as refused in address.lua.
-func (w *world) isForbidden(ip netip.Addr) bool {
+// IsForbidden tells whether a name that a tenant wrote must not lead to an address: this machine, of which own are further addresses,
+// its link, the metadata services of clouds, groups, reserved space. It is the same rule as refused in address.lua.
+func IsForbidden(ip netip.Addr, own []netip.Addr) bool {
 	inner := embedded(ip)
-	for _, own := range w.options.Settings.OwnAddresses {
-		if a, err := netip.ParseAddr(own); err == nil && (a == ip || embedded(a) == inner) {
-			return true
-		}
+	if slices.ContainsFunc(own, func(a netip.Addr) bool { return a == ip || embedded(a) == inner }) {
+		return true
 	}
 	if ip.Zone() != "" || slices.ContainsFunc(metadataServices, func(p netip.Prefix) bool { return p.Contains(inner) }) {
 		return true

@@ -277,14 +277,19 @@ func covers(leaf *x509.Certificate, host string) bool {
 	return false
 }
 
-// defaultCertificate is what hosts without a certificate of their own serve.
-func (t *translator) defaultCertificate() nginx.Certificate {
+// defaultCertificate is what hosts without a certificate of their own serve, and the id of its staple, "" if it names no
+// responder.
+func (t *translator) defaultCertificate() (certificate nginx.Certificate, staple string) {
 	name := t.options.DefaultSecret
 	if name == (cluster.Name{}) {
-		return t.options.SelfSigned
+		return t.options.SelfSigned, ""
 	}
-	if pair := t.pair(name, Object{"Secret", name.Namespace, name.Name}, "data"); pair != nil {
-		return pair.Certificate
+	pair := t.pair(name, Object{"Secret", name.Namespace, name.Name}, "data")
+	switch {
+	case pair == nil:
+		return t.options.SelfSigned, ""
+	case len(pair.Leaf.OCSPServer) == 0:
+		return pair.Certificate, ""
 	}
-	return t.options.SelfSigned
+	return pair.Certificate, pair.ID
 }

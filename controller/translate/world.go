@@ -248,6 +248,7 @@ func (w *world) result() Result {
 	} else {
 		r.Config.Upstreams = w.upstreams()
 	}
-	r.Config.HTTP.DefaultCertificate, r.Problems = w.groups[anyHost].certificate, w.allProblems()
+	r.Config.HTTP.DefaultCertificate, r.Config.HTTP.DefaultStaple = w.groups[anyHost].certificate, w.groups[anyHost].staple
+	r.Problems = w.allProblems()
 	return r
 }

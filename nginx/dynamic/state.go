@@ -6,6 +6,7 @@
 package dynamic
 
 import (
+	"bytes"
 	"encoding/json"
 	"maps"
 	"net/netip"
@@ -26,6 +27,7 @@ type State struct {
 	Backends     persistent.Map[string, Backend]           // by upstream name
 	Certificates persistent.Map[string, nginx.Certificate] // by hash of their content
 	Hosts        persistent.Map[string, string]            // server name, exact or *.suffix, to a key of Certificates
+	Staples      persistent.Map[string, Staple]            // by a key of Certificates, or by nginx.HTTP.DefaultStaple
 	Routes       Routes                                    // in dynamic mode
 }
 
@@ -113,6 +115,7 @@ type Update struct {
 	Backends     map[string]Backend     `json:"backends,omitempty"`
 	Certificates map[string]Certificate `json:"certificates,omitempty"`
 	Hosts        map[string]string      `json:"hosts,omitempty"`
+	Staples      map[string]Staple      `json:"staples,omitempty"`
 	Routes       map[string]*Host       `json:"routes,omitempty"` // see Routes.Hosts
 	Names        *[]NamePattern         `json:"names,omitempty"`  // all of Routes.Names, if they differ
 	Removed      *Removed               `json:"removed,omitempty"`
@@ -124,18 +127,25 @@ type Certificate struct {
 	Key         string `json:"key"`
 }
 
+// Staple is what the issuer of a certificate says of it, for clients that ask for it in their handshakes.
+type Staple struct {
+	Response []byte `json:"response"` // an OCSPResponse of RFC 6960, DER; in documents it is base64
+	Until    int64  `json:"until"`    // unix time from which on nobody is given it any more
+}
+
 // Removed names entries that are gone, each list sorted.
 type Removed struct {
 	Backends     []string `json:"backends,omitempty"`
 	Certificates []string `json:"certificates,omitempty"`
 	Hosts        []string `json:"hosts,omitempty"`
+	Staples      []string `json:"staples,omitempty"`
 	Routes       []string `json:"routes,omitempty"`
 }
 
 // Empty tells whether the update would change nothing.
 func (u Update) Empty() bool {
 	return !u.Reset && u.Settings == nil && u.Names == nil && u.Removed == nil &&
-		len(u.Backends)+len(u.Certificates)+len(u.Hosts)+len(u.Routes) == 0
+		len(u.Backends)+len(u.Certificates)+len(u.Hosts)+len(u.Staples)+len(u.Routes) == 0
 }
 
 // Parts are documents of at most so many entries each that have the effect of a full update, if nobody looks before the last
@@ -157,6 +167,9 @@ func (u Update) Parts(most int) []Update {
 	}
 	for _, host := range slices.Sorted(maps.Keys(u.Hosts)) {
 		put(&next().Hosts, host, u.Hosts[host])
+	}
+	for _, id := range slices.Sorted(maps.Keys(u.Staples)) {
+		put(&next().Staples, id, u.Staples[id])
 	}
 	for _, name := range slices.Sorted(maps.Keys(u.Backends)) {
 		put(&next().Backends, name, u.Backends[name])
@@ -196,6 +209,7 @@ func Changed(old, new State, generation uint64) Update {
 	}
 	u.Backends = differing(old.Backends, new.Backends, sameBackend)
 	u.Hosts = differing(old.Hosts, new.Hosts, func(a, b string) bool { return a == b })
+	u.Staples = differing(old.Staples, new.Staples, func(a, b Staple) bool { return a.Until == b.Until && bytes.Equal(a.Response, b.Response) })
 	// Translations hand out the same Host for as long as nothing it is made of changes.
 	u.Routes = differing(old.Routes.Hosts, new.Routes.Hosts, func(a, b *Host) bool { return a == b || reflect.DeepEqual(a, b) })
 	if !slices.Equal(old.Routes.Names, new.Routes.Names) {
@@ -212,10 +226,10 @@ func Changed(old, new State, generation uint64) Update {
 func Gone(old, new State, generation uint64) Update {
 	r := Removed{
 		Backends: missing(old.Backends, new.Backends), Certificates: missing(old.Certificates, new.Certificates),
-		Hosts: missing(old.Hosts, new.Hosts), Routes: missing(old.Routes.Hosts, new.Routes.Hosts),
+		Hosts: missing(old.Hosts, new.Hosts), Staples: missing(old.Staples, new.Staples), Routes: missing(old.Routes.Hosts, new.Routes.Hosts),
 	}
 	u := Update{Version: Version, Generation: generation}
-	if len(r.Backends)+len(r.Certificates)+len(r.Hosts)+len(r.Routes) > 0 {
+	if len(r.Backends)+len(r.Certificates)+len(r.Hosts)+len(r.Staples)+len(r.Routes) > 0 {
 		u.Removed = &r
 	}
 	return u

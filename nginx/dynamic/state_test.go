@@ -48,6 +48,7 @@ func state() State {
 		}),
 		Certificates: persistent.Of(map[string]nginx.Certificate{"c1": {Chain: "chain one", Key: nginx.NewSecret("key one")}}),
 		Hosts:        persistent.Of(map[string]string{"shop.example.com": "c1", "*.example.com": "c1"}),
+		Staples:      persistent.Of(map[string]Staple{"c1": {Response: []byte("good, says the issuer"), Until: 4102444800}, "c0": {Response: []byte{0xfb, 0xff}, Until: 4102444800}}),
 		Routes: Routes{
 			Hosts: persistent.Of(map[string]*Host{
 				"shop.example.com": {
@@ -94,6 +95,7 @@ func later() State {
 	})
 	s.Certificates = persistent.Of(map[string]nginx.Certificate{"c2": {Chain: "chain two", Key: nginx.NewSecret("key two")}})
 	s.Hosts = persistent.Of(map[string]string{"shop.example.com": "c2"})
+	s.Staples = persistent.Of(map[string]Staple{"c0": s.Staples.At("c0"), "c2": {Response: []byte("good"), Until: 4102448400}})
 	s.Routes = Routes{Hosts: persistent.Of(map[string]*Host{
 		"shop.example.com": {Exact: map[string]int{"/": 0}, Routes: []Route{{Path: "/", Backend: "shop_cart_80", Shape: "@proxy"}}},
 		"*.example.com":    s.Routes.Hosts.At("*.example.com"),
@@ -143,7 +145,7 @@ func TestNothingChanged(t *testing.T) {
 
 func TestOnlyWhatChangedIsSent(t *testing.T) {
 	u := Changed(state(), later(), 8)
-	if len(u.Backends) != 3 || len(u.Certificates) != 1 || len(u.Hosts) != 1 || len(u.Routes) != 1 || u.Names == nil || u.Removed != nil {
+	if len(u.Backends) != 3 || len(u.Certificates) != 1 || len(u.Hosts) != 1 || len(u.Staples) != 1 || len(u.Routes) != 1 || u.Names == nil || u.Removed != nil {
 		t.Errorf("the update is %+v", u)
 	}
 }
@@ -154,7 +156,7 @@ func TestPartsAreTheWhole(t *testing.T) {
 	for _, most := range []int{1, 3, 1000} {
 		var all Update
 		for i, part := range full.Parts(most) {
-			if n := len(part.Backends) + len(part.Certificates) + len(part.Hosts) + len(part.Routes); n > most {
+			if n := len(part.Backends) + len(part.Certificates) + len(part.Hosts) + len(part.Staples) + len(part.Routes); n > most {
 				t.Errorf("%d entries in a part of %d", n, most)
 			}
 			if part.Reset != (i == 0) || i > 0 && part.Generation != all.Generation+1 {
@@ -175,6 +177,9 @@ func TestPartsAreTheWhole(t *testing.T) {
 			}
 			for name, v := range part.Hosts {
 				put(&all.Hosts, name, v)
+			}
+			for name, v := range part.Staples {
+				put(&all.Staples, name, v)
 			}
 			for name, v := range part.Routes {
 				put(&all.Routes, name, v)

@@ -23,6 +23,7 @@ func (s State) With(u Update) State {
 	s.Backends = with(s.Backends, u.Backends, gone.Backends)
 	s.Hosts = with(s.Hosts, u.Hosts, gone.Hosts)
 	s.Certificates = with(s.Certificates, revealed(u.Certificates), gone.Certificates)
+	s.Staples = with(s.Staples, u.Staples, gone.Staples)
 	s.Routes.Hosts = with(s.Routes.Hosts, leading(u.Routes), gone.Routes)
 	if u.Names != nil {
 		s.Routes.Names = append([]NamePattern(nil), *u.Names...)

@@ -19,7 +19,7 @@ func seen(s State) any {
 	}
 	return []any{
 		s.Settings, maps.Collect(s.Backends.All()), maps.Collect(s.Hosts.All()), maps.Collect(s.Certificates.All()),
-		maps.Collect(s.Routes.Hosts.All()), s.Routes.Names, keys,
+		maps.Collect(s.Staples.All()), maps.Collect(s.Routes.Hosts.All()), s.Routes.Names, keys,
 	}
 }
 

@@ -316,9 +316,9 @@ func (c *channel) send(ctx context.Context, u dynamic.Update) (err error) {
 }
 
 func entries(u dynamic.Update) int {
-	n := len(u.Backends) + len(u.Certificates) + len(u.Hosts) + len(u.Routes)
+	n := len(u.Backends) + len(u.Certificates) + len(u.Hosts) + len(u.Staples) + len(u.Routes)
 	if u.Removed != nil {
-		n += len(u.Removed.Backends) + len(u.Removed.Certificates) + len(u.Removed.Hosts) + len(u.Removed.Routes)
+		n += len(u.Removed.Backends) + len(u.Removed.Certificates) + len(u.Removed.Hosts) + len(u.Removed.Staples) + len(u.Removed.Routes)
 	}
 	return n
 }
@@ -332,6 +332,7 @@ func (c *channel) union(new dynamic.State) dynamic.State {
 		Backends:     merge(old.Backends, new.Backends),
 		Certificates: merge(old.Certificates, new.Certificates),
 		Hosts:        merge(old.Hosts, new.Hosts),
+		Staples:      merge(old.Staples, new.Staples),
 		Routes:       c.withMoved(new.Routes),
 	}
 }

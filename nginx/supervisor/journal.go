@@ -140,6 +140,7 @@ func fold(all *dynamic.Update, u dynamic.Update) {
 	all.Backends = added(all.Backends, u.Backends)
 	all.Certificates = added(all.Certificates, u.Certificates)
 	all.Hosts = added(all.Hosts, u.Hosts)
+	all.Staples = added(all.Staples, u.Staples)
 	all.Routes = added(all.Routes, u.Routes)
 	if u.Names != nil {
 		all.Names = u.Names
@@ -148,6 +149,7 @@ func fold(all *dynamic.Update, u dynamic.Update) {
 		drop(all.Backends, u.Removed.Backends)
 		drop(all.Certificates, u.Removed.Certificates)
 		drop(all.Hosts, u.Removed.Hosts)
+		drop(all.Staples, u.Removed.Staples)
 		drop(all.Routes, u.Removed.Routes)
 	}
 }

@@ -140,6 +140,7 @@ func TestFoldKnowsAllOfAState(t *testing.T) {
 		Backends:     persistent.Of(map[string]dynamic.Backend{"b": {}}),
 		Certificates: persistent.Of(map[string]nginx.Certificate{"c": {Chain: "chain"}}),
 		Hosts:        persistent.Of(map[string]string{"h": "c"}),
+		Staples:      persistent.Of(map[string]dynamic.Staple{"c": {Response: []byte("good"), Until: 1}}),
 		Routes:       dynamic.Routes{Hosts: persistent.Of(map[string]*dynamic.Host{"h": {}}), Names: []dynamic.NamePattern{{Key: "~h", Host: "h"}}},
 	}
 	value := reflect.ValueOf(full)
@@ -155,7 +156,7 @@ func TestFoldKnowsAllOfAState(t *testing.T) {
 		t.Errorf("folded: %+v, want %+v", all, want)
 	}
 	fold(&all, dynamic.Gone(full, dynamic.State{}, 3))
-	if n := len(all.Backends) + len(all.Certificates) + len(all.Hosts) + len(all.Routes); n > 0 {
+	if n := len(all.Backends) + len(all.Certificates) + len(all.Hosts) + len(all.Staples) + len(all.Routes); n > 0 {
 		t.Errorf("%d entries are left", n)
 	}
 }

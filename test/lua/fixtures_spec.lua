@@ -48,6 +48,7 @@ for path in list:lines() do
       same(entry.affinity, backend.affinity and require("affinity").prepare(backend.affinity))
     end
     for host, id in pairs(document.hosts or {}) do same(state.host(host), id) end
+    for id, staple in pairs(document.staples or {}) do same(state.staple(id), ngx.decode_base64(staple.response)) end
     for key, host in pairs(document.routes or {}) do
       local stored = require("routes").stored(key)
       stored.generation = nil

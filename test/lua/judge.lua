@@ -36,7 +36,10 @@ local function use()
     if route then assert(routes.stored(route), "a route is stored that cannot be read") end
   end
   routes.names()
-  for _, id in ipairs(ngx.shared.sluice_certificates:get_keys()) do assert(state.certificate(id)) end
+  for _, key in ipairs(ngx.shared.sluice_certificates:get_keys()) do
+    local stapled = key:match("^staple:(.*)")
+    assert(not stapled and state.certificate(key) or stapled and state.staple(stapled), "a certificate, or a staple, cannot be read")
+  end
   state.settings()
   state.status()
 end

@@ -7,22 +7,26 @@ local M = {}
 -- dict plays a shared dictionary with room for so many bytes. As in NGINX, a value of another size is
 -- dropped before the new one is found not to fit.
 function M.dict(room)
-  local values, used = {}, 0
+  local values, ends, used = {}, {}, 0
   local dict = {}
 
   local function size(key, value)
     return #key + (type(value) == "string" and #value or type(value) == "number" and 8 or 1)
   end
 
-  function dict:get(key) return values[key] end
+  function dict:get(key)
+    if ends[key] and ends[key] <= ngx.time then return nil end
+    return values[key]
+  end
 
   function dict:delete(key)
     if values[key] ~= nil then used = used - size(key, values[key]) end
     values[key] = nil
   end
 
-  function dict:safe_set(key, value)
+  function dict:safe_set(key, value, seconds)
     self:delete(key)
+    ends[key] = seconds and ngx.time + seconds
     if used + size(key, value) > (room or math.huge) then return false, "no memory" end
     values[key], used = value, used + size(key, value)
     return true
@@ -100,6 +104,19 @@ local function add_texts(ngx)
   function ngx.hmac_sha1(key, text)
     local hash, out = require("balancer.rendezvous").hash, {}
     for i = 1, 20 do out[i] = string.char(hash(i .. key .. text) % 256) end
+    return table.concat(out)
+  end
+  function ngx.decode_base64(text)
+    local digits, bits, out = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/", 0, {}
+    local held = 0
+    for digit in text:gsub("=", ""):gmatch(".") do
+      held, bits = held * 64 + digits:find(digit, 1, true) - 1, bits + 6
+      if bits >= 8 then
+        bits = bits - 8
+        out[#out + 1] = string.char(math.floor(held / 2 ^ bits))
+        held = held % 2 ^ bits
+      end
+    end
     return table.concat(out)
   end
   function ngx.cookie_time(seconds) return "time " .. seconds end
@@ -183,6 +200,10 @@ function M.fresh(options)
     end,
   }
   package.loaded["ngx.ssl"] = options.ssl or {}
+  package.loaded["ngx.ocsp"] = { set_ocsp_status_resp = function(response)
+    ngx.stapled = response
+    return not ngx.unstapled, ngx.unstapled
+  end }
   return ngx
 end
 

@@ -4,6 +4,7 @@
 -- It never logs a certificate or a key.
 
 local ffi = require("ffi")
+local ocsp = require("ngx.ocsp")
 local lrucache = require("resty.lrucache")
 local ssl = require("ngx.ssl")
 local state = require("state")
@@ -86,19 +87,30 @@ local function load(id)
   return found
 end
 
--- serve sets the certificate of the connection that is being made.
-function M.serve()
+-- staple has a client that wants to know told what the issuer says of the certificate that it gets.
+local function staple(id)
+  local response = id and state.staple(id)
+  if not response then return end
+  local ok, problem = ocsp.set_ocsp_status_resp(response)
+  if not ok then ngx.log(ngx.ERR, "what is said of certificate ", id, " cannot be set: ", problem) end
+end
+
+-- serve sets the certificate of the connection that is being made. default is the id of the configuration's own, if its issuer may
+-- have said something of it.
+function M.serve(default)
   local name = ssl.server_name()
-  if not name then return end
-  local id = M.find(name, state.host)
-  if not id then return end
-  local found = load(id)
-  if found.failed then return end
+  local id = name and M.find(name, state.host)
+  local found = id and load(id)
+  if not found or found.failed then return staple(default) end
   -- The default certificate may be of another type and would still be offered, so it has to go.
   local ok, problem = ssl.clear_certs()
   if ok then ok, problem = ssl.set_cert(found.chain) end
   if ok then ok, problem = ssl.set_priv_key(found.key) end
-  if not ok then ngx.log(ngx.ERR, "certificate ", id, " cannot be set: ", problem) end
+  if not ok then
+    ngx.log(ngx.ERR, "certificate ", id, " cannot be set: ", problem)
+    return
+  end
+  staple(id)
 end
 
 return M

@@ -458,17 +458,17 @@ function M.log()
   land(request_number(), not status or status >= 500)
 end
 
--- certificate sets the certificate for a TLS connection.
-function M.certificate() certificate.serve() end
+-- certificate sets the certificate for a TLS connection; default is as for certificate.serve.
+function M.certificate(default) certificate.serve(default) end
 
 -- certificate_of_known_name does so for names that there are routes for, in one of these server blocks, and ends the
 -- handshake with who asks for others.
-function M.certificate_of_known_name(blocks)
+function M.certificate_of_known_name(blocks, default)
   local name = certificate.asked_for()
   for _, block in ipairs(name and blocks or {}) do
     local host_in = routes.within(block)
     local host = router.find_host(name, host_in, routes.names, search)
-    if host and host ~= host_in("_") then return certificate.serve() end
+    if host and host ~= host_in("_") then return certificate.serve(default) end
   end
   return exit(ngx.ERROR)
 end

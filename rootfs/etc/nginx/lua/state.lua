@@ -14,6 +14,7 @@ local shared = ngx.shared.sluice_state
 local certificates = ngx.shared.sluice_certificates
 
 local HOST, WORKER = "host:", "worker:" -- keys of the state dictionary
+local STAPLE = "staple:" -- keys of the dictionary of certificates, where those have none
 local APPLYING_AT_MOST = 30 -- seconds; then whoever holds the lock is dead
 local HALF = 3 * 2 ^ 20 -- bytes in a half of what a worker keeps of backends
 local SMALLEST, GROWTH = 700, 6 -- bytes that a backend takes there with its pool: each, and for a byte of its text
@@ -43,6 +44,19 @@ local function write_state(update)
   return update.names and routes.put_names(update.names, update.generation)
 end
 
+-- write_staples stores what issuers say of certificates, for as long as it holds. One that does not fit is none: clients do without.
+local function write_staples(staples)
+  for id, staple in pairs(staples) do
+    local left, response = staple["until"] - ngx.now(), ngx.decode_base64(staple.response)
+    if left > 0 and response then
+      local ok, problem = certificates:safe_set(STAPLE .. id, response, left)
+      if not ok then ngx.log(ngx.ERR, "what is said of certificate ", id, " is not kept: ", problem) end
+    else
+      certificates:delete(STAPLE .. id)
+    end
+  end
+end
+
 -- write stores what the update brings, certificates before the hosts that need them.
 local function write(update)
   for id, pair in pairs(update.certificates) do
@@ -51,6 +65,7 @@ local function write(update)
     if problem then return "the dictionary of certificates: " .. problem end
   end
   local problem = write_state(update)
+  if not problem then write_staples(update.staples) end
   return problem and "the dictionary of state: " .. problem
 end
 
@@ -61,6 +76,9 @@ local function remove(update)
   end
   for _, id in ipairs(update.removed.certificates) do
     if not update.certificates[id] then certificates:delete(id) end
+  end
+  for _, id in ipairs(update.removed.staples) do
+    if not update.staples[id] then certificates:delete(STAPLE .. id) end
   end
   for _, key in ipairs(update.removed.routes) do
     if not update.routes[key] then routes.drop(key) end
@@ -83,8 +101,9 @@ local function remove_unnamed(update)
     end
   end
   routes.drop_unnamed(update, keys)
-  for _, id in ipairs(certificates:get_keys(0)) do
-    if not update.certificates[id] then certificates:delete(id) end
+  for _, key in ipairs(certificates:get_keys(0)) do
+    local of = key:sub(1, #STAPLE) == STAPLE and key:sub(#STAPLE + 1)
+    if not (of and update.staples[of] or not of and update.certificates[key]) then certificates:delete(key) end
   end
   if not update.settings then shared:delete("settings") end
 end
@@ -252,6 +271,9 @@ function M.host(name) return shared:get(HOST .. name) end
 
 -- certificate gives {certificate, key}, or nil.
 function M.certificate(id) return M.decode(certificates:get(id) or "") end
+
+-- staple gives what the issuer of a certificate says of it, an OCSP response in DER, or nil.
+function M.staple(id) return certificates:get(STAPLE .. id) end
 
 -- set_worker notes which configuration a worker runs, so that others can wait until all run the same.
 function M.set_worker(id, pid, configuration, count)

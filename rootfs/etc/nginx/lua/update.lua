@@ -13,6 +13,7 @@ local floor, lower = math.floor, string.lower
 local VERSION = 1
 local LARGEST = 10 ^ 14 - 1 -- cjson writes numbers with 14 digits
 local LONGEST_NAME = 512
+local LONGEST_STAPLE = 24 * 1024 -- in base64
 local LONGEST_TEXT = 4096 -- NGINX takes no longer argument, so no server name, path or pattern is longer
 
 local M = {}
@@ -166,11 +167,24 @@ local function check_hosts(hosts, has_certificate)
   return nil
 end
 
+local function check_staples(staples)
+  if not is_map(staples) then return "staples is not an object" end
+  for id, staple in pairs(staples) do
+    local response = type(staple) == "table" and staple.response
+    if type(response) ~= "string" or #response > LONGEST_STAPLE or #response % 4 ~= 0 or not response:find("^[%w+/]+=?=?$") then
+      return "staple " .. id .. " has a bad response"
+    end
+    if not is_integer(staple["until"], 0, LARGEST) then return "staple " .. id .. " has a bad until" end
+  end
+  return nil
+end
+
 local function check_removed(removed)
   if not is_map(removed) then return "removed is not an object" end
   return check_strings(removed.backends, "removed.backends")
     or check_strings(removed.certificates, "removed.certificates")
     or check_strings(removed.hosts, "removed.hosts")
+    or check_strings(removed.staples, "removed.staples")
 end
 
 -- targets copies what we know of, so that nothing else gets stored; empty lists are left out.
@@ -205,6 +219,7 @@ local function normal(document, read)
     reset = document.reset or false,
     settings = document.settings,
     certificates = document.certificates or {},
+    staples = document.staples or {},
     backends = {},
     hosts = {},
     routes = read.routes,
@@ -212,6 +227,7 @@ local function normal(document, read)
     removed = {
       backends = removed.backends or {},
       certificates = removed.certificates or {},
+      staples = removed.staples or {},
       hosts = {},
       routes = read.removed,
     },
@@ -240,6 +256,7 @@ function M.check(document, is_stored, check_pem)
     or check_backends(document.backends or {})
     or check_removed(document.removed or {})
     or check_certificates(document.certificates or {}, check_pem)
+    or check_staples(document.staples or {})
   if problem then return nil, problem end
 
   local gone = {}
