@@ -66,7 +66,7 @@ type Stapler struct {
 	published time.Time
 }
 
-// served is what a plan serves that may have staples; zero if it shall have none.
+// served is what a plan serves that may have staples: nothing, if it shall have none.
 type served struct {
 	certificates persistent.Map[string, nginx.Certificate]
 	hosts        persistent.Map[string, string]
@@ -74,7 +74,7 @@ type served struct {
 	byDefault    string // an id; "" for none
 	chain        string
 	secret       cluster.Name
-	own          []netip.Addr
+	own          []netip.Addr // of this machine
 }
 
 func (s served) has(id string) bool { return id == s.byDefault || s.certificates.Has(id) }
@@ -112,13 +112,10 @@ func (s *Stapler) Changes() <-chan struct{} { return s.changes }
 
 // Planned implements controller.Observer.
 func (s *Stapler) Planned(p controller.Plan, _ time.Duration) {
-	var now served
+	now := served{own: p.Dynamic.Settings.Own()}
 	if p.Config.HTTP.Staples {
-		now = served{
-			certificates: p.Dynamic.Certificates, hosts: p.Dynamic.Hosts, uses: p.Certificates,
-			byDefault: p.Config.HTTP.DefaultStaple, chain: p.Config.HTTP.DefaultCertificate.Chain, secret: p.DefaultSecret(),
-			own: p.Dynamic.Settings.Own(),
-		}
+		now.certificates, now.hosts, now.uses = p.Dynamic.Certificates, p.Dynamic.Hosts, p.Certificates
+		now.byDefault, now.chain, now.secret = p.Config.HTTP.DefaultStaple, p.Config.HTTP.DefaultCertificate.Chain, p.DefaultSecret()
 	}
 	s.newest.Store(&now)
 	signal(s.planned)

@@ -144,8 +144,16 @@ type Removed struct {
 
 // Empty tells whether the update would change nothing.
 func (u Update) Empty() bool {
-	return !u.Reset && u.Settings == nil && u.Names == nil && u.Removed == nil &&
-		len(u.Backends)+len(u.Certificates)+len(u.Hosts)+len(u.Staples)+len(u.Routes) == 0
+	return !u.Reset && u.Settings == nil && u.Names == nil && u.Removed == nil && u.Entries() == 0
+}
+
+// Entries is how many entries the update brings or removes.
+func (u Update) Entries() int {
+	n := len(u.Backends) + len(u.Certificates) + len(u.Hosts) + len(u.Staples) + len(u.Routes)
+	if r := u.Removed; r != nil {
+		n += len(r.Backends) + len(r.Certificates) + len(r.Hosts) + len(r.Staples) + len(r.Routes)
+	}
+	return n
 }
 
 // Parts are documents of at most so many entries each that have the effect of a full update, if nobody looks before the last
@@ -228,9 +236,9 @@ func Gone(old, new State, generation uint64) Update {
 		Backends: missing(old.Backends, new.Backends), Certificates: missing(old.Certificates, new.Certificates),
 		Hosts: missing(old.Hosts, new.Hosts), Staples: missing(old.Staples, new.Staples), Routes: missing(old.Routes.Hosts, new.Routes.Hosts),
 	}
-	u := Update{Version: Version, Generation: generation}
-	if len(r.Backends)+len(r.Certificates)+len(r.Hosts)+len(r.Staples)+len(r.Routes) > 0 {
-		u.Removed = &r
+	u := Update{Version: Version, Generation: generation, Removed: &r}
+	if u.Entries() == 0 {
+		u.Removed = nil
 	}
 	return u
 }

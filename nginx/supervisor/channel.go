@@ -296,7 +296,7 @@ func (c *channel) send(ctx context.Context, u dynamic.Update) (err error) {
 		return fmt.Errorf("encode state: %w", err)
 	}
 	started := time.Now()
-	defer func() { c.observe(entries(u), len(document), time.Since(started), err) }()
+	defer func() { c.observe(u.Entries(), len(document), time.Since(started), err) }()
 	a, err := c.control.post(ctx, document)
 	if err != nil {
 		return fmt.Errorf("push state: %w", err)
@@ -313,14 +313,6 @@ func (c *channel) send(ctx context.Context, u dynamic.Update) (err error) {
 	default:
 		return fmt.Errorf("push state: NGINX answers %d: %s", a.code, a.Error)
 	}
-}
-
-func entries(u dynamic.Update) int {
-	n := len(u.Backends) + len(u.Certificates) + len(u.Hosts) + len(u.Staples) + len(u.Routes)
-	if u.Removed != nil {
-		n += len(u.Removed.Backends) + len(u.Removed.Certificates) + len(u.Removed.Hosts) + len(u.Removed.Staples) + len(u.Removed.Routes)
-	}
-	return n
 }
 
 // union is all that NGINX has or that is in new; where both say something, new is right. Routes are only the new ones, as no

@@ -130,6 +130,16 @@ local function placed(variables, name)
   return PLACED[name] and place and (place:match("^" .. ("[^\t]*\t"):rep(PLACED[name]) .. "([^\t]*)") or "")
 end
 
+-- add_tls adds what handshakes are made with. What a client is told of its certificate is in the field stapled; unstapled, if a
+-- spec sets it, keeps it from that.
+local function add_tls(ngx, ssl)
+  package.loaded["ngx.ssl"] = ssl or {}
+  package.loaded["ngx.ocsp"] = { set_ocsp_status_resp = function(response)
+    ngx.stapled = response
+    return not ngx.unstapled, ngx.unstapled
+  end }
+end
+
 -- fresh makes a new ngx and forgets our modules, as a new NGINX would. It gives the ngx; what handlers do
 -- with it is in its fields logged, exited, jumped, peer, tries, timers.
 function M.fresh(options)
@@ -199,11 +209,7 @@ function M.fresh(options)
       return true
     end,
   }
-  package.loaded["ngx.ssl"] = options.ssl or {}
-  package.loaded["ngx.ocsp"] = { set_ocsp_status_resp = function(response)
-    ngx.stapled = response
-    return not ngx.unstapled, ngx.unstapled
-  end }
+  add_tls(ngx, options.ssl)
   return ngx
 end
 
