@@ -95,7 +95,9 @@ func (i *issuer) secret(name, host string) string {
 	if err != nil {
 		i.t.Fatal(err)
 	}
-	block := func(kind string, der []byte) string { return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der})) }
+	block := func(kind string, der []byte) string {
+		return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}))
+	}
 	encoded := func(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) }
 	return fmt.Sprintf("apiVersion: v1\nkind: Secret\ntype: kubernetes.io/tls\nmetadata: {name: %s, namespace: shop}\ndata: {tls.crt: %s, tls.key: %s}\n",
 		name, encoded(block("CERTIFICATE", leaf.Raw)+block("CERTIFICATE", i.certificate.Raw)), encoded(block("PRIVATE KEY", text)))
@@ -172,6 +174,16 @@ func TestStaples(t *testing.T) {
 			if now := d.reloads(); now != reloads {
 				t.Errorf("NGINX was reloaded %v times", now-reloads)
 			}
+
+			// In dynamic mode, workers themselves reject names that nobody has.
+			d.write("plain.yaml", strings.ReplaceAll(shopIngress("plain.test", "/"), "name: web, namespace: shop}", "name: plain, namespace: shop}"))
+			d.write("configmap.yaml", strings.Replace(fmt.Sprintf(ocspConfigMap, "true"), "{enable", "{ssl-reject-handshake: \"true\", enable", 1))
+			d.eventually(10*time.Second, "the default certificate of a known host has a staple", func() error {
+				if i.stapled(d, "unknown.test", byDefault, true)() == nil || i.stapled(d, "unknown.test", byDefault, false)() == nil {
+					return errors.New("names that nobody has are not rejected yet")
+				}
+				return i.stapled(d, "plain.test", byDefault, true)()
+			})
 		})
 	}
 }
