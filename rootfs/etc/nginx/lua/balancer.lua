@@ -243,11 +243,12 @@ local function silent(failure, counts, last)
   return failure.status == 502 and last_item(failure.connect_times) == "0.000" and last_item(failure.received) == "0" and counts[last] == 1
 end
 
--- anybody gives a peer when the request has tried all: so that the client gets an answer of a peer, and not NGINX's 502.
+-- anybody gives a peer when the request has tried all: so that the client gets an answer of a peer, or the 504 that says that
+-- peers are slow, and not NGINX's 502.
 local function anybody(pool, failure, counts, last)
-  -- The last peer answered with a status to try again for. NGINX may have more tries to give than there are peers, and passes
-  -- on no answer but the last.
-  if failure.status ~= 502 and failure.status ~= 504 then
+  -- The last peer answered with a status to try again for, or was too slow. NGINX may have more tries to give than there are
+  -- peers, and tells the client of none but the last.
+  if failure.status ~= 502 then
     local least
     for _, other in ipairs(pool.peers) do
       if not least or (counts[other.key] or 0) < (counts[least.key] or 0) then least = other end
