@@ -22,7 +22,7 @@ func CIDRs(key string) *Setting[[]netip.Prefix] {
 		"0.0.0.0/0", "0.0.0.0", "255.255.255.255/31", "255.255.255.254", "10.1.2.3/8", "::/0", "::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
 		"2001:db8::1/33", "::ffff:10.0.0.1", "::ffff:10.0.0.0/104", "10.0.0.1, 10.0.0.1 ,10.0.0.1/32", "0.0.0.0/0,::/0,10.0.0.0/8",
 	}
-	return New(key, Kind[[]netip.Prefix]{"a list of addresses and networks", parseCIDRs, show, edges}, nil)
+	return New(key, Kind[[]netip.Prefix]{"a list of addresses and networks", parseCIDRs, show, edges}, nil).Items()
 }
 
 // parseCIDRs sorts the list and drops repetitions, so that equal sets give equal bytes.

@@ -13,7 +13,7 @@ import (
 )
 
 var (
-	customErrors = New("custom-http-errors", statusesKind, nil).Global().Bad(Refuse).Example("404,503").
+	customErrors = New("custom-http-errors", statusesKind, nil).Global().Items().Bad(Refuse).Example("404,503").
 			Doc("Statuses of 400 and more, of the backend or of the controller itself, in place of which a service answers: that of `default-backend`, else the controller's default backend, else it is 404. It is asked for `/` with the method, query and body of the request, and its status is the answer's. An Ingress's list takes the place of the ConfigMap's.")
 	passErrors = Bool("disable-proxy-intercept-errors", false).Global().Example("true").
 			Doc("Leaves errors of the backend as they are; custom-http-errors then counts for the controller's own only.")

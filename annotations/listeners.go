@@ -58,7 +58,7 @@ func addressesOf(key string, fits func(netip.Addr) bool) *Setting[[]netip.Addr] 
 		_, err := parse(s)
 		return err != nil
 	})
-	return New(key, Kind[[]netip.Addr]{"a list of addresses", parse, show, edges}, nil).ConfigOnly()
+	return New(key, Kind[[]netip.Addr]{"a list of addresses", parse, show, edges}, nil).Items().ConfigOnly()
 }
 
 // Reachable leaves out addresses that are none of the machine's own: NGINX would refuse all of the configuration. If none is

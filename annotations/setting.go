@@ -44,6 +44,7 @@ type spec struct {
 	doc       string
 	example   string
 	secret    bool
+	items     bool
 }
 
 // show is a value of the setting as messages have it.
@@ -70,6 +71,10 @@ func (s *Setting[T]) ConfigOnly() *Setting[T] { s.scope, s.configKey = PerContro
 
 // Alias adds another name; it counts only when the setting's own is absent or empty.
 func (s *Setting[T]) Alias(names ...string) *Setting[T] { s.aliases = names; return s }
+
+// Items tells that the value has items with commas between them. As in ingress-nginx, empty ones in the ConfigMap count for nothing,
+// and so do bad ones, unless a bad value denies.
+func (s *Setting[T]) Items() *Setting[T] { s.items = true; return s }
 
 // Bad says what a bad value does; without it the default is used.
 func (s *Setting[T]) Bad(o Outcome) *Setting[T] { s.outcome = o; return s }

@@ -206,6 +206,8 @@ func Defaults(data map[string]string, lookup Lookup) (Values, []Finding) {
 			findings = append(findings, v.unknownKey(key, text)...)
 			continue
 		}
+		text, left := usableItems(setting, text)
+		findings = append(findings, left...)
 		value, err := parse(setting, text)
 		if err == nil {
 			v.global[setting.about().key] = value
@@ -227,6 +229,30 @@ func Defaults(data map[string]string, lookup Lookup) (Values, []Finding) {
 		findings = append(findings, f)
 	}
 	return v, findings
+}
+
+// usableItems is what remains of a list in the ConfigMap without its empty items and, unless they deny, those that cannot be read.
+// A text without any other item stays as it is.
+func usableItems(setting AnySetting, text string) (string, []Finding) {
+	if !setting.about().items || len(text) > maxValue {
+		return text, nil
+	}
+	var items []string
+	var findings []Finding
+	for item := range strings.SplitSeq(text, ",") {
+		if item = strings.TrimSpace(item); item == "" {
+			continue
+		}
+		if _, err := setting.parse(item); err != nil && setting.about().outcome != Deny {
+			findings = append(findings, Finding{Key: setting.about().configKey, Reason: InvalidValue, Message: setting.about().show(text) + " " + err.Error() + "; it is left out"})
+			continue
+		}
+		items = append(items, item)
+	}
+	if len(items) == 0 {
+		return text, nil
+	}
+	return strings.Join(items, ","), findings
 }
 
 func (v *Values) unknownKey(key, text string) []Finding {
