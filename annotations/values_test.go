@@ -109,6 +109,11 @@ func TestUnreadableGuardOfTheConfigMapDenies(t *testing.T) {
 		want        Outcome
 	}{
 		{map[string]string{"whitelist-source-range": "10.0.0.0/8"}, nil, UseDefault},
+		{map[string]string{"whitelist-source-range": "10.0.0.0/8,\n ,10.1.0.0/16,"}, nil, UseDefault},
+		{map[string]string{"whitelist-source-range": ","}, nil, Deny},
+		{map[string]string{"whitelist-source-range": "10.0.0.0/8,nope"}, nil, Deny},
+		{map[string]string{"block-cidrs": "192.0.2.1, "}, nil, UseDefault},
+		{map[string]string{"block-cidrs": "192.0.2.1,nope"}, nil, Deny},
 		{map[string]string{"whitelist-source-range": "nope"}, nil, Deny},
 		{map[string]string{"whitelist-source-range": "nope"}, []string{"allowlist-source-range=10.0.0.1"}, UseDefault},
 		{map[string]string{"whitelist-source-range": "nope"}, []string{"denylist-source-range=10.0.0.1"}, Deny},
