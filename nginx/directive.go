@@ -162,7 +162,7 @@ func (ds Directives) Without(inherited map[string]string) Directives {
 		}
 		text.Reset()
 		// An argument that cannot be encoded fails when the location is written.
-		if err := d.write(&text, ""); err != nil || len(left) < text.Len() || left[:text.Len()] != string(text.Bytes()) {
+		if err := d.write(&text, ""); err != nil || len(left) < text.Len() || left[:text.Len()] != text.String() {
 			rest[group] = other
 		} else {
 			rest[group] = left[text.Len():]
