@@ -25,6 +25,7 @@ func TestAnnotatedConfigurations(t *testing.T) {
 				dir := stateDir(t)
 				c.Options.Translate.SelfSigned = fake
 				c.Options.Render, c.Options.Routing = renderOptions(t, dir), routing
+				putDatabases(t, c.Options.Translate.Databases)
 				files, err := origins.Annotate(c.Plan(t))
 				if err != nil {
 					t.Fatal(err)
