@@ -162,6 +162,7 @@ func (g Generator) h2load(ctx context.Context, to Target, d time.Duration) (Full
 			defer os.Remove(log)
 			host := "https://" + fleet.Host(i*to.Hosts/count)
 			for time.Since(start) < d {
+				_ = os.Remove(log) // h2load appends to it; the first time there is none
 				_, err := g.run(ctx, "h2load", "--clients", strconv.Itoa(h2Connections/count), "--requests", strconv.Itoa(h2Connections/count*h2Requests),
 					"--max-concurrent-streams", strconv.Itoa(h2Streams), "--connect-to", fmt.Sprintf("127.0.0.1:%d", to.Port+1),
 					"--header", "user-agent: bench", "--log-file", log, host+"/", host+"/api/x")
