@@ -11,10 +11,8 @@ import (
 	"os"
 	"path/filepath"
 	"sync/atomic"
-	"time"
 
-	"github.com/fsnotify/fsnotify"
-
+	"github.com/sluice-ingress/sluice/controller/directory"
 	"github.com/sluice-ingress/sluice/templates"
 )
 
@@ -22,7 +20,7 @@ import (
 type Source struct {
 	dir     string
 	log     *slog.Logger
-	watcher *fsnotify.Watcher // nil if the directory does not exist
+	watcher *directory.Watcher // nil if the directory does not exist
 	set     atomic.Pointer[templates.Set]
 	changes chan struct{}
 }
@@ -36,14 +34,10 @@ func Open(dir string, log *slog.Logger) (*Source, error) {
 	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) || dir == "" {
 		return s, nil
 	}
-	watcher, err := fsnotify.NewWatcher()
-	if err != nil {
+	var err error
+	if s.watcher, err = directory.Watch(dir); err != nil {
 		return nil, fmt.Errorf("watch templates: %w", err)
 	}
-	if err := watcher.Add(dir); err != nil {
-		return nil, errors.Join(fmt.Errorf("watch templates: %w", err), watcher.Close())
-	}
-	s.watcher = watcher
 	return s, nil
 }
 
@@ -53,30 +47,13 @@ func (s *Source) Templates() *templates.Set { return s.set.Load() }
 // Changes gets a value when Templates returns a new set.
 func (s *Source) Changes() <-chan struct{} { return s.changes }
 
-// settle is how long the directory must be left alone before it is read.
-const settle = 50 * time.Millisecond
-
 // Run follows changes until the context ends.
 func (s *Source) Run(ctx context.Context) error {
 	if s.watcher == nil {
 		return nil
 	}
-	defer s.watcher.Close()
-	quiet := time.NewTimer(settle)
-	quiet.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-s.watcher.Events:
-			quiet.Reset(settle)
-		case err := <-s.watcher.Errors:
-			s.log.Warn("watching templates", "error", err)
-			quiet.Reset(settle)
-		case <-quiet.C:
-			s.reread()
-		}
-	}
+	s.watcher.Run(ctx, func(err error) { s.log.Warn("watching templates", "error", err) }, s.reread)
+	return nil
 }
 
 func (s *Source) reread() {

@@ -28,6 +28,7 @@ import (
 	"github.com/sluice-ingress/sluice/controller/cluster"
 	"github.com/sluice-ingress/sluice/controller/events"
 	"github.com/sluice-ingress/sluice/controller/translate"
+	"github.com/sluice-ingress/sluice/test/logged"
 )
 
 // api does what an API server does with Events, within the process, so that tests can make hours pass. It knows no
@@ -208,29 +209,11 @@ func (a *api) lines() []string {
 	return lines
 }
 
-// logged collects lines of a log.
-type logged struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (l *logged) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *logged) count(part string) int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return strings.Count(l.text.String(), part)
-}
-
 // inBubble runs a test in which time passes only when everybody waits. Sleeping there is how a test lets it pass.
-func inBubble(t *testing.T, o events.Options, test func(*testing.T, *api, *events.Recorder, *logged)) {
+func inBubble(t *testing.T, o events.Options, test func(*testing.T, *api, *events.Recorder, *logged.Text)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		a, log := &api{t: t, events: map[string]*corev1.Event{}}, &logged{}
+		a, log := &api{t: t, events: map[string]*corev1.Event{}}, &logged.Text{}
 		o.Pod, o.Log = pod, slog.New(slog.NewTextHandler(log, nil))
 		r, err := events.New(&rest.Config{Host: "http://api", Transport: a}, o)
 		if err != nil {

@@ -23,6 +23,7 @@ import (
 	"github.com/sluice-ingress/sluice/controller/translate"
 	"github.com/sluice-ingress/sluice/templates"
 	"github.com/sluice-ingress/sluice/test/golden"
+	"github.com/sluice-ingress/sluice/test/logged"
 )
 
 var _ controller.Observer = (*events.Recorder)(nil)
@@ -99,7 +100,7 @@ func TestProblemsBecomeEvents(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inBubble(t, events.Options{}, func(t *testing.T, a *api, r *events.Recorder, _ *logged) {
+			inBubble(t, events.Options{}, func(t *testing.T, a *api, r *events.Recorder, _ *logged.Text) {
 				c.problem.Reason = "SomeReason"
 				r.Lead(true)
 				r.Planned(world{things, translate.Problems{c.problem}}.plan(), 0)
@@ -130,7 +131,7 @@ func eventNow(about corev1.ObjectReference, eventType, reason, message string) c
 }
 
 func TestAnIngressOfOthersGetsNoEvent(t *testing.T) {
-	inBubble(t, events.Options{}, func(t *testing.T, a *api, r *events.Recorder, _ *logged) {
+	inBubble(t, events.Options{}, func(t *testing.T, a *api, r *events.Recorder, _ *logged.Text) {
 		r.Lead(true)
 		p := shop(missing(0)).plan()
 		p.Claimed = nil
@@ -140,7 +141,7 @@ func TestAnIngressOfOthersGetsNoEvent(t *testing.T) {
 }
 
 func TestALastingProblemIsRepeatedBeforeItsEventExpires(t *testing.T) {
-	inBubble(t, events.Options{}, func(t *testing.T, a *api, r *events.Recorder, _ *logged) {
+	inBubble(t, events.Options{}, func(t *testing.T, a *api, r *events.Recorder, _ *logged.Text) {
 		r.Lead(true)
 		for range 5 {
 			r.Planned(shop(missing(0)).plan(), 0)
@@ -166,7 +167,7 @@ func TestALastingProblemIsRepeatedBeforeItsEventExpires(t *testing.T) {
 }
 
 func TestOnlyWhatIsNewIsWritten(t *testing.T) {
-	inBubble(t, events.Options{}, func(t *testing.T, a *api, r *events.Recorder, _ *logged) {
+	inBubble(t, events.Options{}, func(t *testing.T, a *api, r *events.Recorder, _ *logged.Text) {
 		r.Lead(true)
 		r.Planned(shop(missing(1), missing(3)).plan(), 0)
 		expect(t, a, missingLine(1), missingLine(3))
@@ -176,7 +177,7 @@ func TestOnlyWhatIsNewIsWritten(t *testing.T) {
 }
 
 func TestOnlyTheLeaderWritesAboutObjects(t *testing.T) {
-	inBubble(t, events.Options{}, func(t *testing.T, a *api, r *events.Recorder, _ *logged) {
+	inBubble(t, events.Options{}, func(t *testing.T, a *api, r *events.Recorder, _ *logged.Text) {
 		r.Planned(shop(missing(0), missing(1)).plan(), 0)
 		expect(t, a)
 		r.Lead(true) // without another plan
@@ -215,7 +216,7 @@ func TestSync(t *testing.T) {
 		"disabled, a Problem": {empty(), shop(missing(0)), events.Options{NoSync: true}, []string{missingLine(0)}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inBubble(t, c.options, func(t *testing.T, a *api, r *events.Recorder, _ *logged) {
+			inBubble(t, c.options, func(t *testing.T, a *api, r *events.Recorder, _ *logged.Text) {
 				r.Lead(true)
 				r.Planned(c.before.plan(), 0)
 				expect(t, a) // none for what was there before us
@@ -235,7 +236,7 @@ func beside() world {
 }
 
 func TestProblemsOfAReplacedObjectAreNews(t *testing.T) {
-	inBubble(t, events.Options{NoSync: true}, func(t *testing.T, a *api, r *events.Recorder, _ *logged) {
+	inBubble(t, events.Options{NoSync: true}, func(t *testing.T, a *api, r *events.Recorder, _ *logged.Text) {
 		r.Lead(true)
 		r.Planned(shop(missing(0)).plan(), 0)
 		expect(t, a, missingLine(0))
@@ -255,7 +256,7 @@ func TestWhatHappensWhileNobodyLeadsIsToldByTheNextLeader(t *testing.T) {
 		2 * time.Minute:  nil, // somebody else led then
 	} {
 		t.Run(after.String(), func(t *testing.T) {
-			inBubble(t, events.Options{}, func(t *testing.T, a *api, r *events.Recorder, _ *logged) {
+			inBubble(t, events.Options{}, func(t *testing.T, a *api, r *events.Recorder, _ *logged.Text) {
 				r.Planned(world{}.plan(), 0)
 				r.Planned(world{}.plan(), 0)
 				synctest.Wait()
@@ -283,7 +284,7 @@ func TestConfigMaps(t *testing.T) {
 		}}}}
 	}
 	o := events.Options{ConfigMaps: []cluster.Name{{Namespace: "ingress", Name: "nginx"}}}
-	inBubble(t, o, func(t *testing.T, a *api, r *events.Recorder, _ *logged) {
+	inBubble(t, o, func(t *testing.T, a *api, r *events.Recorder, _ *logged.Text) {
 		r.Lead(true)
 		r.Planned(world{}.plan(), 0)
 		synctest.Wait()
@@ -298,7 +299,7 @@ func TestConfigMaps(t *testing.T) {
 		expect(t, a, "Normal CREATE ConfigMap ingress/nginx: ConfigMap ingress/nginx")
 	})
 	o.NoSync = true
-	inBubble(t, o, func(t *testing.T, a *api, r *events.Recorder, _ *logged) {
+	inBubble(t, o, func(t *testing.T, a *api, r *events.Recorder, _ *logged.Text) {
 		r.Lead(true)
 		r.Planned(world{}.plan(), 0)
 		synctest.Wait()
@@ -308,7 +309,7 @@ func TestConfigMaps(t *testing.T) {
 }
 
 func TestReloadsAreToldByEveryReplica(t *testing.T) {
-	inBubble(t, events.Options{NoSync: true}, func(t *testing.T, a *api, r *events.Recorder, _ *logged) {
+	inBubble(t, events.Options{NoSync: true}, func(t *testing.T, a *api, r *events.Recorder, _ *logged.Text) {
 		r.Tested(0, nil)
 		r.Reloaded("hosts", 0, nil)
 		synctest.Wait()
@@ -331,7 +332,7 @@ func TestReloadsAreToldByEveryReplica(t *testing.T) {
 }
 
 func TestTheWorstProblemsOfAnObjectComeFirst(t *testing.T) {
-	inBubble(t, events.Options{}, func(t *testing.T, a *api, r *events.Recorder, log *logged) {
+	inBubble(t, events.Options{}, func(t *testing.T, a *api, r *events.Recorder, log *logged.Text) {
 		var all []translate.Problem
 		var want []string
 		for n := range 40 {
@@ -346,8 +347,8 @@ func TestTheWorstProblemsOfAnObjectComeFirst(t *testing.T) {
 		r.Planned(shop(all...).plan(), 0)
 		r.Planned(shop(all...).plan(), 0)
 		expect(t, a, want...)
-		if r.Dropped() != 15 || log.count("this is said once") != 1 {
-			t.Errorf("%d Events count as dropped; the log has %d lines about it", r.Dropped(), log.count("this is said once"))
+		if r.Dropped() != 15 || log.Count("this is said once") != 1 {
+			t.Errorf("%d Events count as dropped; the log has %d lines about it", r.Dropped(), log.Count("this is said once"))
 		}
 		a.forget()
 		r.Planned(shop(all[:20]...).plan(), 0)
@@ -360,7 +361,7 @@ func TestTheWorstProblemsOfAnObjectComeFirst(t *testing.T) {
 }
 
 func TestAllProblemsThatAreWrittenCanBeRepeated(t *testing.T) {
-	inBubble(t, events.Options{}, func(t *testing.T, a *api, r *events.Recorder, _ *logged) {
+	inBubble(t, events.Options{}, func(t *testing.T, a *api, r *events.Recorder, _ *logged.Text) {
 		var all []translate.Problem
 		for n := range 25 {
 			all = append(all, missing(n))
@@ -407,7 +408,7 @@ func TestNoEventHasWhatIsInASecret(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	inBubble(t, events.Options{}, func(t *testing.T, a *api, r *events.Recorder, log *logged) {
+	inBubble(t, events.Options{}, func(t *testing.T, a *api, r *events.Recorder, log *logged.Text) {
 		r.Lead(true)
 		r.Planned(p, 0)
 		synctest.Wait()
@@ -420,8 +421,8 @@ func TestNoEventHasWhatIsInASecret(t *testing.T) {
 				t.Errorf("it is in %s", text)
 			}
 		}
-		if bad != 2 || log.count(hidden) != 0 {
-			t.Errorf("%d Events about certificates, want 2; the log has the secret %d times", bad, log.count(hidden))
+		if bad != 2 || log.Count(hidden) != 0 {
+			t.Errorf("%d Events about certificates, want 2; the log has the secret %d times", bad, log.Count(hidden))
 		}
 	})
 }

@@ -14,6 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/sluice-ingress/sluice/controller/events"
+	"github.com/sluice-ingress/sluice/test/logged"
 )
 
 // many are Ingresses of a namespace, each with a Problem.
@@ -36,7 +37,7 @@ func (w world) and(other world) world {
 }
 
 func TestThousandsOfProblemsDelayNobodyElse(t *testing.T) {
-	inBubble(t, events.Options{}, func(t *testing.T, a *api, r *events.Recorder, _ *logged) {
+	inBubble(t, events.Options{}, func(t *testing.T, a *api, r *events.Recorder, _ *logged.Text) {
 		const crowd = 10_000
 		r.Lead(true)
 		r.Planned(many("crowd", crowd).plan(), 0)
@@ -64,7 +65,7 @@ func TestThousandsOfProblemsDelayNobodyElse(t *testing.T) {
 }
 
 func TestTooManyChangesAtOnceAreNotAllTold(t *testing.T) {
-	inBubble(t, events.Options{}, func(t *testing.T, a *api, r *events.Recorder, log *logged) {
+	inBubble(t, events.Options{}, func(t *testing.T, a *api, r *events.Recorder, log *logged.Text) {
 		r.Lead(true)
 		r.Planned(world{}.plan(), 0)
 		synctest.Wait()
@@ -73,14 +74,14 @@ func TestTooManyChangesAtOnceAreNotAllTold(t *testing.T) {
 		r.Planned(crowd.plan(), 0)
 		time.Sleep(time.Hour)
 		n := uint64(len(a.all()))
-		if n < 600 || n > 700 || n+r.Dropped() != 2000 || log.count("too many changes") != 1 {
-			t.Errorf("%d Events, %d dropped; the log has %d lines about it", n, r.Dropped(), log.count("too many changes"))
+		if n < 600 || n > 700 || n+r.Dropped() != 2000 || log.Count("too many changes") != 1 {
+			t.Errorf("%d Events, %d dropped; the log has %d lines about it", n, r.Dropped(), log.Count("too many changes"))
 		}
 	})
 }
 
 func TestNobodyWaitsForAnAPIServerThatHangs(t *testing.T) {
-	inBubble(t, events.Options{}, func(t *testing.T, a *api, r *events.Recorder, _ *logged) {
+	inBubble(t, events.Options{}, func(t *testing.T, a *api, r *events.Recorder, _ *logged.Text) {
 		a.set(func() { a.hangs = true })
 		r.Lead(true)
 		r.Planned(shop(missing(0)).plan(), 0)
@@ -106,7 +107,7 @@ func TestNobodyWaitsForAnAPIServerThatHangs(t *testing.T) {
 }
 
 func TestNothingIsLostWhileTheAPIServerIsAway(t *testing.T) {
-	inBubble(t, events.Options{}, func(t *testing.T, a *api, r *events.Recorder, log *logged) {
+	inBubble(t, events.Options{}, func(t *testing.T, a *api, r *events.Recorder, log *logged.Text) {
 		a.set(func() { a.away = true })
 		r.Lead(true)
 		r.Planned(shop(missing(0), missing(1)).plan(), 0)
@@ -119,14 +120,14 @@ func TestNothingIsLostWhileTheAPIServerIsAway(t *testing.T) {
 		a.set(func() { a.away = false })
 		time.Sleep(2 * time.Minute)
 		expect(t, a, missingLine(1), missingLine(2))
-		if r.Dropped() != 0 || log.count("cannot be written") != 1 {
-			t.Errorf("%d dropped; the log has %d lines about it", r.Dropped(), log.count("cannot be written"))
+		if r.Dropped() != 0 || log.Count("cannot be written") != 1 {
+			t.Errorf("%d dropped; the log has %d lines about it", r.Dropped(), log.Count("cannot be written"))
 		}
 	})
 }
 
 func TestAnEventWhoseAnswerWasLostIsNotWrittenTwice(t *testing.T) {
-	inBubble(t, events.Options{}, func(t *testing.T, a *api, r *events.Recorder, _ *logged) {
+	inBubble(t, events.Options{}, func(t *testing.T, a *api, r *events.Recorder, _ *logged.Text) {
 		a.set(func() { a.loses = true })
 		r.Lead(true)
 		r.Planned(shop(missing(0)).plan(), 0)
@@ -153,7 +154,7 @@ func TestInANamespaceNewsGoFirst(t *testing.T) {
 	}
 	crowd := many("shop", 600)
 	t.Run("before changes", func(t *testing.T) {
-		inBubble(t, events.Options{}, func(t *testing.T, a *api, r *events.Recorder, _ *logged) {
+		inBubble(t, events.Options{}, func(t *testing.T, a *api, r *events.Recorder, _ *logged.Text) {
 			r.Lead(true)
 			r.Planned(world{}.plan(), 0)
 			synctest.Wait()
@@ -167,7 +168,7 @@ func TestInANamespaceNewsGoFirst(t *testing.T) {
 		})
 	})
 	t.Run("before repetitions", func(t *testing.T) {
-		inBubble(t, events.Options{NoSync: true}, func(t *testing.T, a *api, r *events.Recorder, _ *logged) {
+		inBubble(t, events.Options{NoSync: true}, func(t *testing.T, a *api, r *events.Recorder, _ *logged.Text) {
 			r.Lead(true)
 			r.Planned(crowd.plan(), 0)
 			time.Sleep(20 * time.Minute)
@@ -186,7 +187,7 @@ func TestInANamespaceNewsGoFirst(t *testing.T) {
 }
 
 func TestWithoutRightsTheLogSaysSoOnce(t *testing.T) {
-	inBubble(t, events.Options{}, func(t *testing.T, a *api, r *events.Recorder, log *logged) {
+	inBubble(t, events.Options{}, func(t *testing.T, a *api, r *events.Recorder, log *logged.Text) {
 		a.set(func() {
 			a.refuse = func(namespace string) *metav1.Status {
 				if namespace == "shop" {
@@ -198,8 +199,8 @@ func TestWithoutRightsTheLogSaysSoOnce(t *testing.T) {
 		r.Lead(true)
 		r.Planned(many("crowd", 2).and(shop(missing(0), missing(1))).plan(), 0)
 		synctest.Wait()
-		if n := len(a.all()); n != 2 || r.Dropped() != 2 || log.count("level=WARN") != 1 || log.count("Forbidden") != 1 {
-			t.Errorf("%d Events, %d dropped; the log has %d lines", n, r.Dropped(), log.count("level=WARN"))
+		if n := len(a.all()); n != 2 || r.Dropped() != 2 || log.Count("level=WARN") != 1 || log.Count("Forbidden") != 1 {
+			t.Errorf("%d Events, %d dropped; the log has %d lines", n, r.Dropped(), log.Count("level=WARN"))
 		}
 		a.set(func() { a.refuse = nil })
 		time.Sleep(31 * time.Minute)
@@ -223,7 +224,7 @@ func TestANamespaceThatCannotHaveEventsHoldsUpNoOther(t *testing.T) {
 		"gone": {status(http.StatusNotFound, metav1.StatusReasonNotFound), 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inBubble(t, events.Options{}, func(t *testing.T, a *api, r *events.Recorder, _ *logged) {
+			inBubble(t, events.Options{}, func(t *testing.T, a *api, r *events.Recorder, _ *logged.Text) {
 				a.set(func() {
 					a.refuse = func(namespace string) *metav1.Status {
 						if namespace == "crowd" {
@@ -246,21 +247,21 @@ func TestANamespaceThatCannotHaveEventsHoldsUpNoOther(t *testing.T) {
 }
 
 func TestOutsideOfAClusterThereIsNoPod(t *testing.T) {
-	inBubble(t, events.Options{}, func(t *testing.T, a *api, r *events.Recorder, log *logged) {
+	inBubble(t, events.Options{}, func(t *testing.T, a *api, r *events.Recorder, log *logged.Text) {
 		a.set(func() {
 			a.refuse = func(string) *metav1.Status { return status(http.StatusNotFound, metav1.StatusReasonNotFound) }
 		})
 		r.Reloaded("start", 0, nil)
 		r.Tested(0, errors.New("bad"))
 		synctest.Wait()
-		if n := len(a.asked()); n != 2 || r.Dropped() != 2 || log.count("find our own pod") != 1 {
-			t.Errorf("%d requests, %d dropped, %d lines", n, r.Dropped(), log.count("find our own pod"))
+		if n := len(a.asked()); n != 2 || r.Dropped() != 2 || log.Count("find our own pod") != 1 {
+			t.Errorf("%d requests, %d dropped, %d lines", n, r.Dropped(), log.Count("find our own pod"))
 		}
 	})
 }
 
 func TestAFlappingProblemRaisesTheCountOfOneEvent(t *testing.T) {
-	inBubble(t, events.Options{NoSync: true}, func(t *testing.T, a *api, r *events.Recorder, log *logged) {
+	inBubble(t, events.Options{NoSync: true}, func(t *testing.T, a *api, r *events.Recorder, log *logged.Text) {
 		r.Lead(true)
 		for range 100 { // in 100 seconds
 			r.Planned(shop(missing(0)).plan(), 0)
@@ -269,7 +270,7 @@ func TestAFlappingProblemRaisesTheCountOfOneEvent(t *testing.T) {
 			time.Sleep(500 * time.Millisecond)
 		}
 		// 50 at once, and 1 a minute.
-		if n := len(a.asked()); n != 51 || len(a.all()) != 1 || r.Dropped() != 49 || log.count("too many Events") != 1 {
+		if n := len(a.asked()); n != 51 || len(a.all()) != 1 || r.Dropped() != 49 || log.Count("too many Events") != 1 {
 			t.Errorf("%d requests, %d Events, %d dropped", n, len(a.all()), r.Dropped())
 		}
 	})

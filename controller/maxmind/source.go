@@ -18,8 +18,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/fsnotify/fsnotify"
-
+	"github.com/sluice-ingress/sluice/controller/directory"
 	"github.com/sluice-ingress/sluice/nginx/geoip"
 )
 
@@ -34,8 +33,8 @@ type Options struct {
 // Source is the databases that are asked for, as far as they are there.
 type Source struct {
 	Options
-	watcher   *fsnotify.Watcher // nil if no directory can be watched
-	looking   sync.Mutex        // what was seen last is what is kept
+	watcher   *directory.Watcher // nil if no directory can be watched
+	looking   sync.Mutex         // what was seen last is what is kept
 	databases atomic.Pointer[[]geoip.Database]
 	changes   chan struct{}
 	fetched   chan struct{} // closed when all have been fetched, or could not be
@@ -53,15 +52,8 @@ func (s *Source) watch() {
 	if len(s.Wanted) == 0 {
 		return
 	}
-	watcher, err := fsnotify.NewWatcher()
-	if err == nil {
-		if err = watcher.Add(filepath.Dir(s.Wanted[0].Path)); err == nil {
-			s.watcher = watcher
-			return
-		}
-		err = errors.Join(err, watcher.Close())
-	}
-	if !errors.Is(err, fs.ErrNotExist) {
+	var err error
+	if s.watcher, err = directory.Watch(filepath.Dir(s.Wanted[0].Path)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		s.Log.Warn("databases of addresses are not watched", "error", err)
 	}
 }
@@ -105,9 +97,6 @@ func (s *Source) fetch(ctx context.Context) {
 	s.look()
 }
 
-// settle is how long the directory must be left alone before it is looked at.
-const settle = 50 * time.Millisecond
-
 // Run fetches the databases, once, and follows changes of their directory until the context ends.
 func (s *Source) Run(ctx context.Context) error {
 	var fetching sync.WaitGroup
@@ -116,21 +105,8 @@ func (s *Source) Run(ctx context.Context) error {
 	if s.watcher == nil {
 		return nil
 	}
-	defer s.watcher.Close()
-	quiet := time.NewTimer(settle) // what happened between Open and now is seen at once
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-s.watcher.Events:
-			quiet.Reset(settle)
-		case err := <-s.watcher.Errors:
-			s.Log.Warn("watching databases of addresses", "error", err)
-			quiet.Reset(settle)
-		case <-quiet.C:
-			s.look()
-		}
-	}
+	s.watcher.Run(ctx, func(err error) { s.Log.Warn("watching databases of addresses", "error", err) }, s.look)
+	return nil
 }
 
 // look finds out which databases are there.

@@ -31,6 +31,7 @@ import (
 	"github.com/sluice-ingress/sluice/nginx"
 	"github.com/sluice-ingress/sluice/nginx/dynamic"
 	"github.com/sluice-ingress/sluice/persistent"
+	"github.com/sluice-ingress/sluice/test/logged"
 )
 
 // authority is a CA with a responder on loopback.
@@ -262,28 +263,10 @@ func TestWhoIsNotAsked(t *testing.T) {
 	}
 }
 
-// lines are what was logged.
-type lines struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *lines) count(s string) int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return strings.Count(l.text.String(), s)
-}
-
 // running is a Stapler that runs, with short pauses.
 type running struct {
 	*Stapler
-	log     lines
+	log     logged.Text
 	results chan Result
 }
 
@@ -387,15 +370,15 @@ func TestAnswersAreRefreshedAndTakenBack(t *testing.T) {
 	if !r.Staples().Has("one") {
 		t.Error("an answer is gone because the responder fails")
 	}
-	if n := r.log.count("no OCSP answer about a certificate"); n != 1 || r.log.count("secret=o/one cause=bad_answer") != 1 {
-		t.Errorf("a cause was logged %d times:\n%s", n, r.log.text.String())
+	if n := r.log.Count("no OCSP answer about a certificate"); n != 1 || r.log.Count("secret=o/one cause=bad_answer") != 1 {
+		t.Errorf("a cause was logged %d times:\n%s", n, r.log.String())
 	}
 	a.says(changed(func(r *ocsp.Response) { r.Status, r.RevokedAt = ocsp.Revoked, time.Now() }))
 	r.until(t, "it is taken back", func() bool { return !r.Staples().Has("one") })
 	short.Store(false)
 	a.says(nil)
 	r.until(t, "it is there again", func() bool { return r.Staples().Has("one") })
-	r.until(t, "the log says so", func() bool { return r.log.count("OCSP answers about a certificate come again") == 1 })
+	r.until(t, "the log says so", func() bool { return r.log.Count("OCSP answers about a certificate come again") == 1 })
 }
 
 // A tenant whose responders are silent holds up nobody else.

@@ -16,10 +16,11 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/sluice-ingress/sluice/test/logged"
 )
 
 // daemon is a running `sluice controller --manifests`, the binary that users get.
@@ -28,7 +29,7 @@ type daemon struct {
 	cmd       *exec.Cmd
 	manifests string
 	state     string
-	log       *logBuffer
+	log       *logged.Text
 	ports     ports
 	ended     chan error
 	args      []string
@@ -39,7 +40,7 @@ type ports struct{ http, https, health int }
 // startDaemon starts the daemon on a directory with the given manifests and waits until it is ready.
 func startDaemon(t testing.TB, p ports, manifests map[string]string, flags ...string) *daemon {
 	t.Helper()
-	d := &daemon{t: t, manifests: t.TempDir(), state: stateDir(t), log: &logBuffer{}, ports: p, ended: make(chan error, 1)}
+	d := &daemon{t: t, manifests: t.TempDir(), state: stateDir(t), log: &logged.Text{}, ports: p, ended: make(chan error, 1)}
 	for name, text := range manifests {
 		d.write(name, text)
 	}
@@ -270,28 +271,4 @@ func (d *daemon) logs(texts ...string) func() error {
 		}
 		return fmt.Errorf("no line of the log has %q", texts)
 	}
-}
-
-// logBuffer collects the output of a process.
-type logBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *logBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *logBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
-}
-
-func (b *logBuffer) clear() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.buf.Reset()
 }

@@ -10,18 +10,20 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/sluice-ingress/sluice/test/logged"
 )
 
 // dataplane is a running `sluice dataplane`.
 type dataplane struct {
 	*exec.Cmd
 	t   testing.TB
-	log *logBuffer
+	log *logged.Text
 }
 
 func startDataplane(t testing.TB, state string) *dataplane {
 	t.Helper()
-	p := &dataplane{t: t, log: &logBuffer{}}
+	p := &dataplane{t: t, log: &logged.Text{}}
 	p.Cmd = exec.Command(filepath.Join(repository(t), "bin/sluice"), "dataplane", "--state-dir", state, "--dataplane-socket", socketIn(state))
 	p.Stdout, p.Stderr = p.log, p.log
 	if err := p.Start(); err != nil {

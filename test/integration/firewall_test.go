@@ -53,7 +53,7 @@ func TestFirewall(t *testing.T) {
 			if strings.Contains(d.log.String(), "open-sesame") {
 				t.Error("the log has the client's cookie")
 			}
-			d.log.clear()
+			d.log.Clear()
 			d.attack(t, "shop.test", http.StatusOK)
 
 			d.write("blocks.yaml", firewalled("blocks", `    nginx.ingress.kubernetes.io/enable-owasp-core-rules: "true"

@@ -22,7 +22,7 @@ func upTo(n int, without ...int) []int {
 
 // scale says which pods there are, and waits until NGINX knows.
 func (d *daemon) scale(pods []int) {
-	d.log.clear()
+	d.log.Clear()
 	d.write("pods.yaml", shopPods(pods...))
 	d.eventually(10*time.Second, "the pods are known", d.logs("endpoints changed, no reload", "backend=shop_web_80", fmt.Sprintf("endpoints=%d", len(pods))))
 }

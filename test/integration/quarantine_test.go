@@ -103,7 +103,7 @@ type latencies struct{ endpoints, paths []time.Duration }
 // whileChanging gives shop/bad a value, and changes the pods of all and the path of a neighbour at the same time.
 func (d *daemon) whileChanging(l *latencies, value string, pod int) {
 	d.t.Helper()
-	d.log.clear()
+	d.log.Clear()
 	d.write("bad.yaml", trapped("bad", value))
 	d.write("pods.yaml", shopPods(pod))
 	l.endpoints = append(l.endpoints, d.eventually(20*time.Second, "the new pod answers", d.serves("host-1.test", "/", 200, podAddress(pod))))
@@ -133,7 +133,7 @@ func TestOneBadObjectHurtsNobody(t *testing.T) {
 			var before, after latencies
 			for n, value := range trapValues() {
 				mended, harmless := strconv.Itoa(41+n), strconv.Itoa(21+n)
-				d.log.clear()
+				d.log.Clear()
 				d.write("bad.yaml", trapped("bad", mended)) // both measurements follow a reload
 				d.eventually(20*time.Second, "the object that was mended is live", d.hasTries(mended))
 				d.whileChanging(&before, harmless, 2)
@@ -143,7 +143,7 @@ func TestOneBadObjectHurtsNobody(t *testing.T) {
 					"field=metadata.annotations["+trapKey+"]", "its last good version stays in force"))
 				d.eventually(time.Second, "the metric counts it", func() error { return d.quarantined(1) })
 			}
-			d.log.clear()
+			d.log.Clear()
 			d.write("bad.yaml", trapped("bad", "40"))
 			d.eventually(20*time.Second, "the object that was mended is live", d.hasTries("40"))
 			d.eventually(time.Second, "nothing is in quarantine", func() error { return d.quarantined(0) })
@@ -194,7 +194,7 @@ func (d *daemon) restarts(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(d.state, "refused.json"), []byte("{"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	d.log.clear()
+	d.log.Clear()
 	unknown := d.start()
 	for host, status := range map[string]int{"host-2.test": 200, "bad.test": 503} {
 		if err := d.serves(host, "/", status, "")(); err != nil {
