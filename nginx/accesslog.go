@@ -1,6 +1,9 @@
 package nginx
 
-import "cmp"
+import (
+	"cmp"
+	"time"
+)
 
 // AccessLog is where and how requests are logged.
 type AccessLog struct {
@@ -19,6 +22,13 @@ type AccessLog struct {
 // LogFormat is the name of the format, as in ingress-nginx.
 const LogFormat = "upstreaminfo"
 
+// Workers write a line for each request into a log of their own, which package meter reads: so requests are counted.
+const (
+	RequestLog       = "requests.log" // in the directory of NGINX
+	RequestLogFormat = "sluice_requests"
+	RequestLogFlush  = 100 * time.Millisecond // how long workers keep lines to themselves at most
+)
+
 // Directives are what says so at the http level, if file is that of --access-log.
 func (l AccessLog) Directives(file string) Directives {
 	var list Directives
@@ -27,19 +37,21 @@ func (l AccessLog) Directives(file string) Directives {
 	}
 	// How to escape is always said: a format could look like it.
 	list.Add("log_format", Verbatim(LogFormat), Verbatim("escape="+cmp.Or(l.Escape, "default")), l.Format)
-	if l.Off {
-		list.Add("access_log", OnOff(false))
-		return list
-	}
-	if l.Target != "" {
-		file = l.Target
-	}
-	args := append([]Arg{Verbatim(file), Verbatim(LogFormat)}, l.Params...)
-	if len(l.Skipped) > 0 {
+	if !l.Off && len(l.Skipped) > 0 {
 		block := append([]Directive{Entry(Verbatim("default"), Verbatim("1"))}, l.Skipped...)
 		list = append(list, Directive{Name: "map", Args: []Arg{Var("request_uri"), Var("loggable")}, Block: block})
+	}
+	return append(list, l.Directive(file))
+}
+
+// Directive is access_log, if file is that of --access-log.
+func (l AccessLog) Directive(file string) Directive {
+	if l.Off {
+		return D("access_log", OnOff(false))
+	}
+	args := append([]Arg{Verbatim(cmp.Or(l.Target, file)), Verbatim(LogFormat)}, l.Params...)
+	if len(l.Skipped) > 0 {
 		args = append(args, Concat(Verbatim("if="), Var("loggable")))
 	}
-	list.Add("access_log", args...)
-	return list
+	return D("access_log", args...)
 }

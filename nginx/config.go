@@ -76,6 +76,8 @@ type HTTP struct {
 	DefaultCertificate Certificate
 	// DefaultStaple is what dynamic.State.Staples calls the answer of its issuer; "" if it names nobody to ask.
 	DefaultStaple string
+	// FollowsCost tells that backends are balanced by what their peers have cost lately, so that workers look at each answer.
+	FollowsCost bool
 	// Staples has clients told what issuers say of certificates.
 	Staples bool
 	// Streams are directives of the stream block, if there is one. StreamSnippet are the administrator's own, for which there is one.

@@ -66,15 +66,7 @@ type Options struct {
 	StreamPort      int // on loopback, where NGINX finds the endpoints of streams
 	IPv6            bool
 	HealthPath      string // answers 200 on hosts that nobody names; "" is /healthz
-	Measures        *Measures
-}
-
-// Measures say how workers count requests; without them they do not. See measures.lua.
-type Measures struct {
-	// Times, Lengths and Sizes are upper bounds of buckets, numbers separated by slashes.
-	Times, Lengths, Sizes string
-	Excluded              string // histograms that are left out, likewise
-	Hosts                 string // none, named or all
+	CountsRequests  bool   // workers write the log that package meter reads
 }
 
 // Health is the path that answers 200.

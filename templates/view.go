@@ -2,9 +2,7 @@ package templates
 
 import (
 	"cmp"
-	"crypto/sha256"
-	"encoding/hex"
-	"fmt"
+
 	"maps"
 	"path"
 	"slices"
@@ -50,6 +48,8 @@ type mainView struct {
 	Directives      nginx.Directives
 	Needs           Fragment // of locations and shapes
 	Servers         Fragment
+	FollowsCost     bool
+	CountsRequests  bool
 	SpanQueue       string   // how many spans may wait; "" without tracing
 	Shapes          []string // names, sorted; none in compiled mode
 
@@ -95,17 +95,19 @@ func (r *renderer) mainView() mainView {
 		CachesAnswers:   r.config.RemembersAnswers(),
 		Clients:         r.clients(),
 		Answers:         http.Answers,
-		Logs:            http.AccessLog.Directives(r.options.AccessLog),
+		Logs:            r.logs(),
 		Main:            http.Main,
-		More:            http.More,
+		More:            r.counted(http.More),
 		Process:         process.Main,
 		Events:          process.Events,
-		Directives:      http.Directives,
+		Directives:      r.counted(http.Directives),
 		Needs:           fragment(r.needs()),
 		Servers:         fragment(strings.Join(r.serverTexts, separator)),
 		DefaultStaple:   http.DefaultStaple,
 		RejectsNames:    http.RejectsUnknownNames && len(shapes) > 0,
 		Blocks:          blocks(r.config.Servers),
+		FollowsCost:     http.FollowsCost,
+		CountsRequests:  r.options.CountsRequests,
 		SpanQueue:       spanQueue(http.Tracing),
 		Shapes:          shapes,
 	}
@@ -242,12 +244,12 @@ type serverView struct {
 
 func (r *renderer) serverView(s *nginx.Server) serverView {
 	v := serverView{
-		Listen: r.listen(s.IsDefault()), Names: s.Names(), LooseNames: r.config.HTTP.LooseNames, IsDefault: s.IsDefault(), Directives: s.Directives, RedirectCode: r.config.HTTP.RedirectCode,
+		Listen: r.listen(s.IsDefault()), Names: s.Names(), LooseNames: r.config.HTTP.LooseNames, IsDefault: s.IsDefault(), Directives: r.counted(s.Directives), RedirectCode: r.config.HTTP.RedirectCode,
 		Block: s.Block, Captures: captures(s.Shapes), GRPCErrors: s.HandsErrorsTo(nginx.GRPCErrorLocation),
 		Errors: r.config.HTTP.Shared.HandsErrorsTo(nginx.ErrorLocation) || s.HandsErrorsTo(nginx.ErrorLocation),
 	}
 	for _, inquiry := range s.Inquiries() {
-		v.Inquiries = append(v.Inquiries, inquiryView{nginx.Verbatim(inquiry.Name), inquiry.Body, inquiry.Copies})
+		v.Inquiries = append(v.Inquiries, inquiryView{nginx.Verbatim(inquiry.Name), r.counted(inquiry.Body), inquiry.Copies})
 	}
 	if s.AppRoot != nil {
 		target := s.AppRootTarget()
@@ -321,7 +323,7 @@ type locationView struct {
 	Match                                                      []nginx.Arg
 	Namespace, Ingress, Service, Port, Path, Backend, Fallback string
 	UpstreamName                                               string // as logs have it
-	Place                                                      string // tells it apart from others where requests are counted; else ""
+	Place                                                      string // what is counted of requests says that they ended here; else ""
 	IsExactTwin                                                bool
 	Denied                                                     bool
 	Return                                                     *redirectView
@@ -348,10 +350,10 @@ func (r *renderer) locationView(s *nginx.Server, l *nginx.Location) locationView
 	v := locationView{
 		Match: matchArgs(l), Namespace: id.Namespace, Ingress: id.Ingress, Service: id.Service, Port: id.Port,
 		Path: id.Path, IsExactTwin: id.IsExactTwin, Backend: l.BackendName(), Denied: l.Denied, Pass: pass(l.Protocol, l.Block()),
-		Preflight: l.Preflight, Early: l.Early, Body: l.Body, Fallback: l.Fallback,
+		Preflight: l.Preflight, Early: l.Early, Body: r.counted(l.Body), Fallback: l.Fallback,
 	}
 	v.UpstreamName = upstreamName(v)
-	if r.options.Measures != nil {
+	if r.options.CountsRequests {
 		v.Place = placeOf(s, l)
 	}
 	if l.Return != nil {
@@ -379,11 +381,10 @@ func upstreamName(v locationView) string {
 	return v.Namespace + "-" + v.Service + "-" + v.Port
 }
 
-// placeOf is a short text that no other location has, in this configuration and others: whatever changes elsewhere, this text
-// does not.
+// placeOf is $sluice_place of a location: what stands before the first tab is the alternative that a request goes to.
 func placeOf(s *nginx.Server, l *nginx.Location) string {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%s %d %s", s.Name, l.Match, l.Path))
-	return hex.EncodeToString(sum[:6])
+	id := l.Identity
+	return strings.Join([]string{"", s.Name, id.Namespace, id.Ingress, id.Service, id.Port, id.Path}, "\t")
 }
 
 // shapeView is the data of shape.tmpl.
@@ -402,7 +403,7 @@ type shapeView struct {
 }
 
 func (r *renderer) shapeView(s *nginx.Shape) shapeView {
-	v := shapeView{Name: nginx.Verbatim(s.Name), Pass: pass(s.Protocol, s.Upstream), Preflight: s.Preflight, Early: s.Early, Looks: s.Looks, Body: s.Body}
+	v := shapeView{Name: nginx.Verbatim(s.Name), Pass: pass(s.Protocol, s.Upstream), Preflight: s.Preflight, Early: s.Early, Looks: s.Looks, Body: r.counted(s.Body)}
 	if s.Answer != nil {
 		v.Code, v.Target = s.Answer.Code, s.Answer.Target
 	}

@@ -236,7 +236,7 @@ func daemonOptions(f controllerFlags, log *slog.Logger) (controller.Options, err
 	}
 	translation.Settings, translation.NoFirewall = surroundings(f.resolvConf), f.Lacks(nginx.FirewallModule)
 	render := f.Process.Options()
-	render.HealthPath, render.Measures = f.healthPath, f.measures()
+	render.HealthPath, render.CountsRequests = f.healthPath, f.metricsFlags.enabled
 	return controller.Options{
 		Translate: translation, Streams: services, Render: render, Memory: templates.NewMemory(),
 		Routing: f.Process.Routing(), Routes: routing.NewMemory(),

@@ -55,7 +55,7 @@ type engine interface {
 	Run(context.Context) error
 	Leave(context.Context) error
 	Status() supervisor.Status
-	Measure(ctx context.Context, taken []string) (traffic.Report, error)
+	Measure(ctx context.Context, q traffic.Question) (traffic.Report, error)
 }
 
 // startEngine chooses the engine, and returns where NGINX runs.

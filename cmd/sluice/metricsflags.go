@@ -3,13 +3,11 @@ package main
 import (
 	"fmt"
 	"log/slog"
-	"strings"
 
 	"github.com/spf13/pflag"
 
 	"github.com/sluice-ingress/sluice/controller/metrics"
 	"github.com/sluice-ingress/sluice/nginx/traffic"
-	"github.com/sluice-ingress/sluice/templates"
 )
 
 // metricsFlags are the flags about metrics of requests.
@@ -47,27 +45,12 @@ func (f *metricsFlags) check() error {
 	return nil
 }
 
-// measures are what workers count; nil for nothing.
-func (f *metricsFlags) measures() *templates.Measures {
-	if !f.enabled {
-		return nil
-	}
-	m := &templates.Measures{Excluded: strings.Join(f.excluded, "/"), Hosts: "none"}
-	m.Times, m.Lengths, m.Sizes = f.bounds.Texts()
-	if f.perHost {
-		m.Hosts = "named"
-		if f.perUndefined {
-			m.Hosts = "all"
-		}
-	}
-	return m
-}
-
 // measure has the metrics of requests added to all others.
 func (f *metricsFlags) measure(to *metrics.Metrics, e engine, log *slog.Logger) {
 	if f.enabled {
 		to.Requests(metrics.RequestOptions{
-			Measure: e.Measure, Bounds: f.bounds, PerHost: f.perHost, StatusClasses: f.statusClasses, Excluded: f.excluded, Log: log,
+			Measure: e.Measure, Bounds: f.bounds, PerHost: f.perHost, OnlyNamed: f.perHost && !f.perUndefined,
+			StatusClasses: f.statusClasses, Excluded: f.excluded, Log: log,
 		})
 	}
 }

@@ -20,9 +20,10 @@ import (
 // RequestOptions say which metrics of requests there are.
 type RequestOptions struct {
 	// Measure asks NGINX, as supervisor.Supervisor.Measure does.
-	Measure       func(ctx context.Context, taken []string) (traffic.Report, error)
+	Measure       func(context.Context, traffic.Question) (traffic.Report, error)
 	Bounds        traffic.Bounds
 	PerHost       bool     // label host
+	OnlyNamed     bool     // requests to hosts that nobody names are not counted
 	StatusClasses bool     // 2xx in place of 200
 	Excluded      []string // metrics that are left out, by names without prefix
 	Log           *slog.Logger
@@ -45,7 +46,7 @@ type Requests struct {
 
 	mu     sync.Mutex
 	counts map[traffic.Labels]*traffic.Counts
-	taken  []string // batches that were added, and that NGINX may not know yet to have been
+	taken  string // the last report
 	owners map[cluster.Name]bool
 	hosts  map[string]bool // of Ingresses
 }
@@ -89,12 +90,12 @@ func (r *Requests) Collect(metrics chan<- prometheus.Metric) {
 	defer r.mu.Unlock()
 	ctx, cancel := context.WithTimeout(context.Background(), collectTimeout)
 	defer cancel()
-	report, err := r.options.Measure(ctx, r.taken)
+	report, err := r.options.Measure(ctx, traffic.Question{Taken: r.taken, Bounds: r.options.Bounds})
 	if err != nil {
 		r.failed.Inc()
 		r.options.Log.Warn("metrics of requests are as old as when NGINX was asked last", "error", err)
 	} else {
-		r.take(report.Batches)
+		r.take(report)
 		r.nginx.take(report)
 	}
 	r.nginx.tell(metrics)
@@ -103,28 +104,19 @@ func (r *Requests) Collect(metrics chan<- prometheus.Metric) {
 	}
 }
 
-// take adds what is new. What NGINX tells again, it has not known yet that we have.
-func (r *Requests) take(batches map[string]string) {
-	var taken []string
-	for name, text := range batches {
-		taken = append(taken, name)
-		if slices.Contains(r.taken, name) {
-			continue
-		}
-		batch, err := r.options.Bounds.Read(text)
-		if err != nil {
-			r.options.Log.Warn("some requests are not in the metrics", "error", err)
-			continue
-		}
-		for labels, counts := range batch.Series {
-			r.add(labels, counts)
+// take adds what is new.
+func (r *Requests) take(report traffic.Report) {
+	r.taken = report.Name
+	for i := range report.Series {
+		if s := &report.Series[i]; s.Fit(r.options.Bounds) {
+			r.add(s.Labels, &s.Counts)
 		}
 	}
-	r.taken = taken
 }
 
-func (r *Requests) add(labels traffic.Labels, counts traffic.Counts) {
-	if r.isGone(labels) {
+func (r *Requests) add(labels traffic.Labels, counts *traffic.Counts) {
+	isNobodys := labels.Host == "_" && labels.Namespace == ""
+	if r.isGone(labels) || r.options.OnlyNamed && isNobodys {
 		return
 	}
 	if r.options.StatusClasses && labels.Status != "" {
@@ -135,23 +127,17 @@ func (r *Requests) add(labels traffic.Labels, counts traffic.Counts) {
 	}
 	all := r.counts[labels]
 	if all == nil && len(r.counts) >= mostRequestSeries {
-		labels = others(labels.Status)
+		labels = traffic.Others(labels.Status)
 		all = r.counts[labels]
 	}
 	if all == nil {
-		all = &traffic.Counts{}
+		all = traffic.NewCounts(r.options.Bounds)
 		r.counts[labels] = all
 	}
 	all.Add(counts)
 }
 
-// others are the labels of what has no series of its own.
-func others(status string) traffic.Labels {
-	const o = "others"
-	return traffic.Labels{Status: status, Method: o, Host: o, Namespace: o, Ingress: o, Service: o, Canary: o, Path: o}
-}
-
-var otherOwner = cluster.Name{Namespace: others("").Namespace, Name: others("").Ingress}
+var otherOwner = cluster.Name{Namespace: traffic.Others("").Namespace, Name: traffic.Others("").Ingress}
 
 // isGone tells whether the Ingress of a series is there no more. Before the first plan nothing is.
 func (r *Requests) isGone(labels traffic.Labels) bool {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"testing"
 
 	networkingv1 "k8s.io/api/networking/v1"
@@ -15,9 +14,11 @@ import (
 	"github.com/sluice-ingress/sluice/nginx/traffic"
 )
 
-// worker tells batches until it is told that they were taken, as NGINX does.
+// worker tells what it has counted until it is told that this was taken, as package meter does.
 type worker struct {
-	batches map[string]string
+	told    int
+	series  []traffic.Series // that is new
+	sent    []traffic.Series // that was told last
 	process traffic.Process
 	handled float64
 	err     error
@@ -25,19 +26,26 @@ type worker struct {
 
 var smallBounds = traffic.Bounds{Times: []float64{1}, Lengths: []float64{100}, Sizes: []float64{1000}}
 
-func (w *worker) measure(_ context.Context, taken []string) (traffic.Report, error) {
-	for _, name := range taken {
-		delete(w.batches, name)
+func (w *worker) measure(_ context.Context, q traffic.Question) (traffic.Report, error) {
+	if q.Taken == fmt.Sprint(w.told) {
+		w.sent = nil
 	}
-	report := traffic.Report{Batches: maps.Clone(w.batches), Processes: []traffic.Process{w.process}}
+	w.told++
+	w.sent, w.series = append(w.sent, w.series...), nil
+	report := traffic.Report{Name: fmt.Sprint(w.told), Series: w.sent, Processes: []traffic.Process{w.process}}
 	report.Connections = traffic.Connections{Handled: w.handled, Requests: w.handled}
 	return report, w.err
 }
 
 // serve counts one request of half a second to a path of an Ingress.
-func (w *worker) serve(batch, ingress, path string) {
-	const rest = `0.5,1,0, 0,0,0, 0,0,0, 0,0,0, 70,1,0, 300,0,1, 300,1,0`
-	w.batches[batch] = fmt.Sprintf(`{"bounds":"1|100|1000","series":{"200\tGET\ta.test\tshop\t%s\tweb\t\t%s":[1,%s]}}`, ingress, path, rest)
+func (w *worker) serve(ingress, path string) {
+	w.add(traffic.Labels{Status: "200", Method: "GET", Host: "a.test", Namespace: "shop", Ingress: ingress, Service: "web", Path: path})
+}
+
+func (w *worker) add(labels traffic.Labels) {
+	w.series = append(w.series, traffic.Series{Labels: labels, Counts: traffic.Counts{
+		Requests: 1, Sums: []float64{0.5, 0, 0, 0, 70, 300, 300}, Buckets: [][]float64{{1, 0}, {0, 0}, {0, 0}, {0, 0}, {1, 0}, {0, 1}, {1, 0}},
+	}})
 }
 
 func measured(w *worker, o RequestOptions) *Metrics {
@@ -56,22 +64,21 @@ func total(t *testing.T, m *Metrics, name string) (sum float64, n int) {
 	return sum, n
 }
 
-// A batch counts once, whether or not NGINX learns that it was taken, and nothing falls when NGINX cannot be asked.
-func TestBatchesCountOnce(t *testing.T) {
-	w := &worker{batches: map[string]string{}}
+// A report counts once, and nothing falls when NGINX cannot be asked.
+func TestReportsCountOnce(t *testing.T) {
+	w := &worker{}
 	m := measured(w, RequestOptions{PerHost: true})
-	w.serve("1", "web", "/")
+	w.serve("web", "/")
 	for step, next := range []struct {
 		do   func()
 		want float64
 	}{
 		{func() {}, 1},
-		{func() { w.serve("1", "web", "/") }, 1}, // told again
-		{func() { w.serve("2", "web", "/") }, 2},
+		{func() { w.serve("web", "/") }, 2},
+		{func() {}, 2},
 		{func() { w.err = errors.New("away") }, 2},
-		{func() { w.serve("3", "web", "/"); w.err = nil }, 3},
-		{func() { w.batches["4"] = `{"bounds":"2|100|1000","series":{}}` }, 3},
-		{func() { w.batches["5"] = `{"bounds":"1|100|1000","series":{"x":[-1]}}` }, 3},
+		{func() { w.serve("web", "/"); w.err = nil }, 3},
+		{func() { w.series = []traffic.Series{{Counts: traffic.Counts{Requests: 1}}} }, 3}, // by other bounds
 	} {
 		next.do()
 		if got, _ := total(t, m, "requests"); got != next.want {
@@ -80,11 +87,23 @@ func TestBatchesCountOnce(t *testing.T) {
 	}
 }
 
+func TestOnlyNamedHosts(t *testing.T) {
+	for _, only := range []bool{true, false} {
+		w := &worker{}
+		m := measured(w, RequestOptions{PerHost: true, OnlyNamed: only})
+		w.add(traffic.Labels{Status: "404", Method: "GET", Host: "_"})
+		w.add(traffic.Labels{Status: "200", Method: "GET", Host: "_", Namespace: "shop", Ingress: "all"})
+		if sum, _ := total(t, m, "requests"); sum != map[bool]float64{true: 1, false: 2}[only] {
+			t.Errorf("only named hosts %v: there are %v requests", only, sum)
+		}
+	}
+}
+
 func TestHistogramsOfRequests(t *testing.T) {
-	w := &worker{batches: map[string]string{}}
+	w := &worker{}
 	m := measured(w, RequestOptions{Excluded: []string{"bytes_sent"}})
-	w.serve("1", "web", "/")
-	w.serve("2", "web", "/")
+	w.serve("web", "/")
+	w.serve("web", "/")
 	families, err := m.Registry.Gather()
 	if err != nil {
 		t.Fatal(err)
@@ -106,10 +125,10 @@ func TestHistogramsOfRequests(t *testing.T) {
 
 // Paths and Ingresses are what tenants choose.
 func TestSeriesOfRequestsAreBounded(t *testing.T) {
-	w := &worker{batches: map[string]string{}}
+	w := &worker{}
 	m := measured(w, RequestOptions{})
 	for n := range mostRequestSeries + 10 {
-		w.serve(fmt.Sprint(n), "web", fmt.Sprint("/", n))
+		w.serve("web", fmt.Sprint("/", n))
 	}
 	sum, n := total(t, m, "requests")
 	if sum != mostRequestSeries+10 || n != mostRequestSeries+1 {
@@ -118,7 +137,7 @@ func TestSeriesOfRequestsAreBounded(t *testing.T) {
 }
 
 func TestSeriesGoWithTheirIngress(t *testing.T) {
-	w := &worker{batches: map[string]string{}}
+	w := &worker{}
 	m := measured(w, RequestOptions{PerHost: true})
 	ingress := func(name, host string) *networkingv1.Ingress {
 		return &networkingv1.Ingress{
@@ -127,9 +146,9 @@ func TestSeriesGoWithTheirIngress(t *testing.T) {
 		}
 	}
 	m.Planned(controller.Plan{Claimed: []*networkingv1.Ingress{ingress("web", "a.test"), ingress("api", "a.test")}}, 0)
-	w.serve("1", "web", "/")
-	w.serve("2", "api", "/")
-	w.serve("3", "foreign", "/")
+	w.serve("web", "/")
+	w.serve("api", "/")
+	w.serve("foreign", "/")
 	if _, n := total(t, m, "requests"); n != 2 {
 		t.Errorf("there are %d series of two Ingresses", n)
 	}

@@ -25,6 +25,7 @@ type sum struct {
 	hasErrors      bool              // upstreams have the block for that
 	changed        map[*backend]bool // whose blocks have to be made again
 	backends       persistent.Map[string, dynamic.Backend]
+	byCost         map[string]bool         // those that are balanced by EWMA
 	hosts          counted[string, string] // certificates by host
 	certificates   counted[string, nginx.Certificate]
 	inUse          counted[string, CertificateUse] // by host
@@ -43,7 +44,7 @@ type sum struct {
 func newSum() sum {
 	return sum{
 		hosts: newCounted[string, string](), certificates: newCounted[string, nginx.Certificate](), inUse: newCounted[string, CertificateUse](),
-		changed: map[*backend]bool{}, ingresses: newCounted[cluster.Name, *networkingv1.Ingress](), secrets: newCounted[cluster.Name, *secret](), troubled: map[*group]bool{},
+		changed: map[*backend]bool{}, byCost: map[string]bool{}, ingresses: newCounted[cluster.Name, *networkingv1.Ingress](), secrets: newCounted[cluster.Name, *secret](), troubled: map[*group]bool{},
 	}
 }
 
@@ -93,6 +94,9 @@ func (s *sum) setBackend(b *backend) {
 		return
 	}
 	now := b.withAlternatives()
+	if delete(s.byCost, b.name); now.Balance == dynamic.EWMA {
+		s.byCost[b.name] = true
+	}
 	if before, is := s.backends.Get(b.name); !is || !reflect.DeepEqual(before, now) {
 		s.backends = s.backends.With(b.name, now)
 	}
@@ -102,6 +106,7 @@ func (s *sum) setBackend(b *backend) {
 func (s *sum) dropBackend(b *backend) {
 	s.changed[b] = true
 	s.backends = s.backends.Without(b.name)
+	delete(s.byCost, b.name)
 }
 
 // block is an upstream block.

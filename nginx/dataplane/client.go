@@ -242,8 +242,8 @@ func (c *Client) Status() supervisor.Status {
 }
 
 // Measure is supervisor.Supervisor.Measure.
-func (c *Client) Measure(ctx context.Context, taken []string) (traffic.Report, error) {
-	a, err := c.ask(ctx, "/measures", taken)
+func (c *Client) Measure(ctx context.Context, q traffic.Question) (traffic.Report, error) {
+	a, err := c.ask(ctx, "/measures", q)
 	switch {
 	case err != nil:
 		return traffic.Report{}, fmt.Errorf("ask NGINX's container for the requests that it counted: %w", err)
@@ -266,7 +266,7 @@ func (c *Client) Report(ctx context.Context, backends []string) (inspect.Report,
 }
 
 // ask sends a list of names.
-func (c *Client) ask(ctx context.Context, path string, names []string) (answer, error) {
+func (c *Client) ask(ctx context.Context, path string, question any) (answer, error) {
 	l := c.current()
 	if l == nil {
 		c.mu.Lock()
@@ -275,7 +275,7 @@ func (c *Client) ask(ctx context.Context, path string, names []string) (answer, 
 	}
 	ctx, cancel := context.WithTimeout(ctx, measureTimeout)
 	defer cancel()
-	document, err := json.Marshal(append([]string{}, names...))
+	document, err := json.Marshal(question)
 	if err != nil {
 		return answer{}, err
 	}

@@ -14,7 +14,7 @@
 //	POST /configuration       multipart: a manifest in JSON, then the files that differ from those sent before
 //	POST /test                the same; NGINX only says what it thinks of it
 //	GET  /status              supervisor.Status
-//	POST /measures            the names of batches that were taken; the answer is a traffic.Report, of requests and processes
+//	POST /measures            a traffic.Question; the answer is a traffic.Report, of requests and processes
 //	POST /workers             names of backends; the answer is an inspect.Report, of workers and these
 //	POST /release             nobody sends requests any more; the answer says whether NGINX ends
 //

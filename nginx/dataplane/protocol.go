@@ -9,7 +9,7 @@ import (
 )
 
 // protocol is the version of all that crosses the socket.
-const protocol = 3
+const protocol = 4
 
 const (
 	sessionHeader = "Sluice-Session"

@@ -18,6 +18,7 @@ import (
 
 	"github.com/sluice-ingress/sluice/nginx/inspect"
 	"github.com/sluice-ingress/sluice/nginx/supervisor"
+	"github.com/sluice-ingress/sluice/nginx/traffic"
 )
 
 // Server is what a controller drives NGINX through. One controller does at a time, the one that came last.
@@ -215,12 +216,12 @@ func (s *Server) tellStatus(w http.ResponseWriter, _ *http.Request, _ *session) 
 }
 
 func (s *Server) measure(w http.ResponseWriter, r *http.Request, _ *session) {
-	var taken []string
-	if err := json.NewDecoder(r.Body).Decode(&taken); err != nil {
-		replyTo(w, fmt.Errorf("read which batches were taken: %w", err))
+	var q traffic.Question
+	if err := json.NewDecoder(r.Body).Decode(&q); err != nil {
+		replyTo(w, fmt.Errorf("read what is asked of requests: %w", err))
 		return
 	}
-	report, err := s.engine.Measure(r.Context(), taken)
+	report, err := s.engine.Measure(r.Context(), q)
 	if err != nil {
 		finishWith(w, err)
 		return

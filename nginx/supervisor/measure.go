@@ -2,7 +2,6 @@ package supervisor
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -14,44 +13,30 @@ import (
 	"github.com/sluice-ingress/sluice/nginx/traffic"
 )
 
-const (
-	measureTimeout = 5 * time.Second // workers take up to one
-	measureLimit   = 64 << 20
-)
+const measureTimeout = 5 * time.Second
 
-// Measure asks NGINX for the requests that were served, of which batches that were taken before need not be told again, and for
-// its connections and processes. What counts requests has to be in the configuration; see templates.Measures.
-func (s *Supervisor) Measure(ctx context.Context, taken []string) (traffic.Report, error) {
+// Measure tells which requests were served, and what NGINX says of its connections and processes. What counts requests has to be
+// in the configuration; see package meter and templates.Options.
+func (s *Supervisor) Measure(ctx context.Context, q traffic.Question) (traffic.Report, error) {
 	instance := s.current()
 	if !instance.isUp() {
 		return traffic.Report{}, errors.New("count requests: NGINX does not run")
 	}
 	ctx, cancel := context.WithTimeout(ctx, measureTimeout)
 	defer cancel()
-	document, err := json.Marshal(map[string][]string{"taken": append([]string{}, taken...)})
-	if err != nil {
-		return traffic.Report{}, err
+	text, code, err := s.control.read(ctx, http.MethodGet, "/v1/connections", nil, answerLimit)
+	if err == nil && code != http.StatusOK {
+		err = fmt.Errorf("status %d", code)
 	}
 	var report traffic.Report
-	text, code, err := s.control.read(ctx, http.MethodPost, "/v1/measures", document, measureLimit)
-	if err == nil && code != http.StatusOK {
-		err = fmt.Errorf("status %d", code)
-	}
-	if err == nil {
-		err = json.Unmarshal(text, &report)
-	}
-	if err != nil {
-		return traffic.Report{}, fmt.Errorf("ask NGINX for the requests that it counted: %w", err)
-	}
-	text, code, err = s.control.read(ctx, http.MethodGet, "/v1/connections", nil, answerLimit)
-	if err == nil && code != http.StatusOK {
-		err = fmt.Errorf("status %d", code)
-	}
 	if err == nil {
 		report.Connections, err = readConnections(string(text))
 	}
 	if err != nil {
 		return traffic.Report{}, fmt.Errorf("ask NGINX for its connections: %w", err)
+	}
+	if report.Name, report.Series, err = s.meter.Ask(ctx, q); err != nil {
+		return traffic.Report{}, err
 	}
 	report.Processes = measure(append(inGroup(instance.pid), s.old.all()...))
 	return report, nil

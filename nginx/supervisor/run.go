@@ -20,6 +20,10 @@ func (s *Supervisor) Run(ctx context.Context) error {
 		return fmt.Errorf("make the directory of NGINX: %w", err)
 	}
 	s.adopt()
+	s.meter.Clear()
+	var metering sync.WaitGroup
+	defer metering.Wait()
+	metering.Go(func() { s.meter.Run(ctx) })
 	var pause backoff
 	for ctx.Err() == nil {
 		if !s.isWanted() {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/sluice-ingress/sluice/nginx/dynamic"
 	"github.com/sluice-ingress/sluice/nginx/gate"
+	"github.com/sluice-ingress/sluice/nginx/meter"
 )
 
 // Options say which NGINX to run and where. The configuration has to agree: it must say "daemon off;" and
@@ -57,6 +58,7 @@ type Supervisor struct {
 	configurations configurations
 	control        *control
 	channel        *channel
+	meter          *meter.Meter
 	old            generations
 
 	// life ends when Run is told to stop; nothing is started after that.
@@ -99,6 +101,7 @@ func New(options Options) *Supervisor {
 		applying:       gate.New(),
 		sockets:        gate.New(),
 		wake:           make(chan struct{}, 1),
+		meter:          meter.New(options.Dir, options.Log),
 	}
 	s.channel = &channel{
 		control: control,

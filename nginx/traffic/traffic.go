@@ -1,14 +1,11 @@
-// Package traffic says how workers tell what requests they have served: the words of measures.lua, read.
+// Package traffic says what is told of the requests that NGINX has served.
 //
-// It adds nothing up and asks nobody: package supervisor asks workers, controller/metrics keeps account.
+// It reads nothing and asks nobody: package meter reads what workers write, controller/metrics keeps account.
 package traffic
 
 import (
-	"encoding/json"
 	"errors"
-	"fmt"
-	"strconv"
-	"strings"
+	"slices"
 )
 
 // Bounds are the upper bounds of the buckets of histograms, in order: of times in seconds, of lengths and of sizes in bytes.
@@ -38,17 +35,9 @@ func (b Bounds) Check() error {
 	return nil
 }
 
-// Texts are the lists as workers are told of them, numbers separated by slashes.
-func (b Bounds) Texts() (times, lengths, sizes string) {
-	return text(b.Times), text(b.Lengths), text(b.Sizes)
-}
-
-func text(list []float64) string {
-	words := make([]string, len(list))
-	for i, bound := range list {
-		words[i] = strconv.FormatFloat(bound, 'f', -1, 64)
-	}
-	return strings.Join(words, "/")
+// Equal tells whether the buckets are the same.
+func (b Bounds) Equal(other Bounds) bool {
+	return slices.Equal(b.Times, other.Times) && slices.Equal(b.Lengths, other.Lengths) && slices.Equal(b.Sizes, other.Sizes)
 }
 
 // Histogram is a distribution that is kept of each series.
@@ -62,7 +51,7 @@ func times(b Bounds) []float64   { return b.Times }
 func lengths(b Bounds) []float64 { return b.Lengths }
 func sizes(b Bounds) []float64   { return b.Sizes }
 
-// Histograms are all there are, in the order in which workers tell them.
+// Histograms are all there are, in the order of Counts.
 var Histograms = []Histogram{
 	{"request_duration_seconds", "Time from the first bytes of a request to its log entry.", times},
 	{"connect_duration_seconds", "Time that connecting to the backend took.", times},
@@ -78,25 +67,10 @@ type Labels struct {
 	Status, Method, Host, Namespace, Ingress, Service, Canary, Path string
 }
 
-// labels are what measures.lua calls a series: texts, separated by tabs.
-func labels(text string) (Labels, bool) {
-	f := strings.SplitN(text, "\t", 8)
-	if len(f) != 8 {
-		return Labels{}, false
-	}
-	for i := range f {
-		f[i] = strings.ToValidUTF8(f[i], "�")
-	}
-	return Labels{f[0], f[1], hostName(f[2]), f[3], f[4], f[5], f[6], f[7]}, true
-}
-
-// hostName is the host of an Ingress rule that a server name stands for; see nginx.HostName.
-func hostName(name string) string {
-	suffix, wildcard := strings.CutPrefix(name, `~^(?<subdomain>[\w-]+)\.`)
-	if !wildcard {
-		return name
-	}
-	return "*." + strings.TrimSuffix(strings.ReplaceAll(suffix, `\.`, "."), "$")
+// Others are the labels of what has no series of its own.
+func Others(status string) Labels {
+	const o = "others"
+	return Labels{Status: status, Method: o, Host: o, Namespace: o, Ingress: o, Service: o, Canary: o, Path: o}
 }
 
 // Counts are what one series adds.
@@ -107,15 +81,47 @@ type Counts struct {
 	Buckets [][]float64
 }
 
-// Batch is what one worker has counted between two reports.
-type Batch struct{ Series map[Labels]Counts }
+// NewCounts are counts of nothing, by some bounds.
+func NewCounts(b Bounds) *Counts {
+	c := &Counts{Sums: make([]float64, len(Histograms)), Buckets: make([][]float64, len(Histograms))}
+	for i, h := range Histograms {
+		c.Buckets[i] = make([]float64, len(h.Bounds(b))+1)
+	}
+	return c
+}
+
+// Fit tells whether counts are such as are made by some bounds.
+func (c *Counts) Fit(b Bounds) bool {
+	if len(c.Sums) != len(Histograms) || len(c.Buckets) != len(Histograms) {
+		return false
+	}
+	for i, h := range Histograms {
+		if len(c.Buckets[i]) != len(h.Bounds(b))+1 {
+			return false
+		}
+	}
+	return true
+}
+
+// Series are the requests of some labels.
+type Series struct {
+	Labels
+	Counts
+}
+
+// Question asks for what was counted.
+type Question struct {
+	// Taken names the last report that has arrived; "" for none. What was told after that is told again.
+	Taken  string
+	Bounds Bounds
+}
 
 // Report is what NGINX tells when it is asked.
 type Report struct {
-	// Batches are by name. They are told until they were said to be taken.
-	Batches     map[string]string `json:"batches"`
-	Connections Connections       `json:"connections"`
-	Processes   []Process         `json:"processes,omitempty"`
+	Name        string      // of this report; see Question
+	Series      []Series    // what has been counted since the one that was taken
+	Connections Connections // at present
+	Processes   []Process   `json:",omitempty"`
 }
 
 // Connections are those of clients.
@@ -134,64 +140,11 @@ type Process struct {
 	Read, Written    float64 // bytes from and to files
 }
 
-// Read reads a batch. One with other bounds comes from workers that a former controller configured.
-func (b Bounds) Read(batch string) (Batch, error) {
-	var told struct {
-		Bounds string               `json:"bounds"`
-		Series map[string][]float64 `json:"series"`
-	}
-	if err := json.Unmarshal([]byte(batch), &told); err != nil {
-		return Batch{}, fmt.Errorf("read what workers counted: %w", err)
-	}
-	t, l, s := b.Texts()
-	if told.Bounds != t+"|"+l+"|"+s {
-		return Batch{}, errors.New("workers count by other buckets")
-	}
-	made := Batch{make(map[Labels]Counts, len(told.Series))}
-	for key, numbers := range told.Series {
-		id, ok := labels(key)
-		counts, fits := b.counts(numbers)
-		if !ok || !fits {
-			return Batch{}, errors.New("what workers counted makes no sense")
-		}
-		made.Series[id] = counts
-	}
-	return made, nil
-}
-
-func (b Bounds) counts(numbers []float64) (Counts, bool) {
-	if len(numbers) == 0 {
-		return Counts{}, false
-	}
-	for _, n := range numbers {
-		if n < 0 {
-			return Counts{}, false // a counter never falls
-		}
-	}
-	made := Counts{Requests: numbers[0]}
-	numbers = numbers[1:]
-	for _, h := range Histograms {
-		n := len(h.Bounds(b)) + 1
-		if len(numbers) < n+1 {
-			return Counts{}, false
-		}
-		made.Sums, made.Buckets = append(made.Sums, numbers[0]), append(made.Buckets, numbers[1:n+1])
-		numbers = numbers[n+1:]
-	}
-	return made, len(numbers) == 0
-}
-
-// Add adds what a further batch says of the same series.
-func (c *Counts) Add(more Counts) {
+// Add adds what a further report says of the same series, by the same bounds.
+func (c *Counts) Add(more *Counts) {
 	c.Requests += more.Requests
-	if c.Buckets == nil {
-		c.Sums, c.Buckets = make([]float64, len(more.Sums)), make([][]float64, len(more.Buckets))
-	}
 	for i := range more.Buckets {
 		c.Sums[i] += more.Sums[i]
-		if c.Buckets[i] == nil {
-			c.Buckets[i] = make([]float64, len(more.Buckets[i]))
-		}
 		for n, count := range more.Buckets[i] {
 			c.Buckets[i][n] += count
 		}

@@ -28,6 +28,7 @@ local function fresh(hosts, fields)
   local ngx = stand_in.fresh()
   local ingress = require("ingress")
   ingress.init("/nonexistent", { "@proxy", "@413", "@503" })
+  ingress.follow_cost()
   ingress.init_worker("hash")
   for first = 1, hosts, 1000 do
     local document = { version = 1, generation = first, backends = {}, routes = {} }

@@ -19,7 +19,6 @@ local SPECS = {
   "router_spec",
   "routes_spec",
   "state_spec",
-  "measures_spec",
   "tracing_spec",
   "certificate_spec",
   "ingress_spec",

@@ -11,6 +11,7 @@ local function start(shared)
   ngx = stand_in.fresh({ shared = shared })
   ingress = require("ingress")
   ingress.init("/nonexistent")
+  ingress.follow_cost()
   ingress.init_worker("hash")
 end
 

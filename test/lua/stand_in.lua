@@ -88,7 +88,7 @@ end
 
 local OURS = {
   "address", "affinity", "alternatives", "balancer", "balancer.ewma", "balancer.rendezvous", "balancer.round_robin", "certificate",
-  "control", "dictionary", "dns", "grpc", "ingress", "inquiry", "measures", "mirror",
+  "control", "dictionary", "dns", "grpc", "ingress", "inquiry", "mirror",
   "recent", "resolver", "router", "routes", "state", "streams", "tracing", "update", "update.routes", "worker",
 }
 

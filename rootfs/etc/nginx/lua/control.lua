@@ -3,7 +3,6 @@
 -- It never gives out a certificate or its key, and decides nothing about an update: state.lua does.
 
 local certificate = require("certificate")
-local measures = require("measures")
 local routes = require("routes")
 local state = require("state")
 local streams = require("streams")
@@ -52,13 +51,6 @@ local function post_staying()
   return 200, {}
 end
 
-local function post_measures()
-  local document = state.decode(body())
-  local taken = document and document.taken
-  if type(taken) ~= "table" then return 400, { error = "it is not said which batches were taken" } end
-  return 200, { batches = measures.collect(taken) }
-end
-
 local function post_spans()
   local document = state.decode(body())
   local most = document and document.most
@@ -93,7 +85,6 @@ end
 local function answer_for(path, original)
   if path == "/v1/state" then return "POST", post_state end
   if path == "/v1/staying" then return "POST", post_staying end
-  if path == "/v1/measures" then return "POST", post_measures end
   if path == "/v1/spans" then return "POST", post_spans end
   if path == "/v1/status" then return "GET", get_status end
   local name = path:match("^/v1/backends/(.+)$")

@@ -395,7 +395,13 @@ local function land(number, has_failed)
   ewma.finish(record, seconds, has_failed, now())
 end
 
+local follows_cost = false
+
+-- follow_cost is called in the master process if log is to be called for every request.
+function M.follow_cost() follows_cost = true end
+
 local function take_off(pool, peer)
+  if not follows_cost then return end
   local number = request_number()
   land(number, true)
   local record = peer and not ngx.is_subrequest and ewma.start(pool.ring, peer)
@@ -451,7 +457,7 @@ end
 -- adopt makes a subrequest know what its client asked for. inquire, balance_inquiry and mirror end it.
 M.adopt, M.inquire, M.balance_inquiry, M.mirror = inquiry.adopt, inquiry.ask, inquiry.balance, mirror.copy
 
--- log notes how long the last try of a request took, where that decides on others.
+-- log notes how long the last try of a request took, where that decides on others; see follow_cost.
 function M.log()
   if flying == 0 then return end
   local status = tonumber(balancer.last_item(var.upstream_status or ""))
