@@ -1,7 +1,8 @@
 // Package meter counts the requests that NGINX has served: it reads the log in which workers write a line for each, and adds up.
 //
 // Workers have nothing to do with metrics but to write that line, into memory mostly: they pass on what they have after a moment
-// (nginx.RequestLogFlush), and when they end. So a request costs them little, however many series there are, and none is lost over a reload.
+// (nginx.RequestLogFlush), and when they end. So a request costs them little, however many series there are, and none is lost over
+// a reload.
 package meter
 
 import (
@@ -34,15 +35,16 @@ type Meter struct {
 	path string
 	log  *slog.Logger
 
-	mu     sync.Mutex
-	file   *os.File // nil until there is one
-	at     int64    // how far it has been read
-	buffer []byte
-	tally  *tally
-	begun  string // when this meter was made
-	told   string // name of the last report
-	number int    // of reports
-	sent   []traffic.Series
+	mu      sync.Mutex
+	file    *os.File // nil until there is one
+	at      int64    // how far it has been read
+	buffer  []byte
+	trouble string // with it, as it was logged last
+	tally   *tally
+	begun   string // when this meter was made
+	told    string // name of the last report
+	number  int    // of reports
+	sent    []traffic.Series
 }
 
 // New prepares a meter of the log in a directory; it touches nothing yet.
@@ -107,7 +109,7 @@ func (m *Meter) read() {
 		file, err := os.OpenFile(m.path, os.O_RDWR, 0)
 		if err != nil {
 			if !errors.Is(err, fs.ErrNotExist) {
-				m.log.Error("requests are not counted", "error", err)
+				m.fail("requests are not counted", err)
 			}
 			return
 		}
@@ -124,7 +126,7 @@ func (m *Meter) read() {
 			m.tally.broken++
 		}
 		if err != nil && !errors.Is(err, io.EOF) {
-			m.log.Error("requests are not counted", "error", err)
+			m.fail("requests are not counted", err)
 		}
 		if err != nil {
 			break
@@ -135,23 +137,32 @@ func (m *Meter) read() {
 		m.tally.broken = 0
 	}
 	if m.at > from {
-		m.release()
+		m.release(from)
 	}
 }
 
-// release gives back the space of what has been read. The file keeps its length, so that nothing is lost that is written
+// fail says what is wrong with the log, once.
+func (m *Meter) fail(message string, err error) {
+	if m.trouble != err.Error() {
+		m.trouble = err.Error()
+		m.log.Error(message, "error", err)
+	}
+}
+
+// release gives back the space of what has been read since from. The file keeps its length, so that nothing is lost that is written
 // meanwhile. One that has grown too long, or whose filesystem cannot do that, begins anew; a worker that writes in that very
 // moment loses its lines.
-func (m *Meter) release() {
+func (m *Meter) release(from int64) {
+	from -= from % int64(os.Getpagesize()) // what was written to its end by now
 	const keepLength = unix.FALLOC_FL_PUNCH_HOLE | unix.FALLOC_FL_KEEP_SIZE
-	if m.at < mostFile && unix.Fallocate(int(m.file.Fd()), keepLength, 0, m.at) == nil {
+	if m.at < mostFile && unix.Fallocate(int(m.file.Fd()), keepLength, from, m.at-from) == nil {
 		return
 	}
 	if info, err := m.file.Stat(); err != nil || info.Size() > m.at {
 		return // the next time
 	}
 	if err := m.file.Truncate(0); err != nil {
-		m.log.Error("the log of requests grows", "error", err)
+		m.fail("the log of requests grows", err)
 		return
 	}
 	m.at = 0

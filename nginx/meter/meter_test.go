@@ -158,7 +158,7 @@ func TestTheLogTakesNoSpace(t *testing.T) {
 	}
 	m.mu.Lock()
 	m.at = mostFile // as if it had grown to that
-	m.release()
+	m.release(0)
 	m.mu.Unlock()
 	if info, err := w.Stat(); err != nil || info.Size() != 0 {
 		t.Errorf("a file that is too long does not begin anew: %v, %v", info, err)
@@ -170,6 +170,22 @@ func TestTheLogTakesNoSpace(t *testing.T) {
 	m.Clear()
 	if _, err := os.Stat(filepath.Join(dir, nginx.RequestLog)); !os.IsNotExist(err) {
 		t.Errorf("it is still there: %v", err)
+	}
+}
+
+func TestALogThatCannotBeReadIsSaidOnce(t *testing.T) {
+	dir, log := t.TempDir(), &logged.Text{}
+	m := New(dir, slog.New(slog.NewTextHandler(log, nil)))
+	if err := os.Mkdir(filepath.Join(dir, nginx.RequestLog), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if _, series := ask(t, m, m.told); len(series) != 0 {
+			t.Errorf("%v requests", requests(series))
+		}
+	}
+	if log.Count("requests are not counted") != 1 {
+		t.Errorf("the log is\n%s", log.String())
 	}
 }
 
