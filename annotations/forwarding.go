@@ -141,16 +141,21 @@ func otherwise(variable, claimed, other string) nginx.Directive {
 	return choose(variable, nginx.Var(claimed), nginx.Entry(nginx.Text(""), nginx.Var(other)), nginx.Entry(nginx.Verbatim("default"), nginx.Var(claimed)))
 }
 
-// askedHost is $best_http_host: of a list the first item, else the host in the target of the request (RFC 9112 section 3.2.2), else
-// that of Host.
+// unusualTarget finds requests whose host is not simply that of Host: those whose target names one (RFC 9112 section 3.2.2), and
+// those of HTTP before 1.1, which need not name any. This is searched in each request line, so once.
+const unusualTarget = `~^\S+ +(?:[A-Za-z][A-Za-z0-9+.-]*://(?<target_host>[^/? ]+)|\S*+(?: +HTTP/1\.0)? *$)`
+
+// askedHost is $best_http_host: of a list the first item, else the host in the target of the request, else that of Host.
 func askedHost(v Values) nginx.Directives {
 	variable := "best_http_host"
 	if useForwardedHeaders.In(v) {
 		variable = "asked_host"
 	}
-	list := nginx.Directives{choose(variable, nginx.Var("request"),
-		nginx.Entry(nginx.Verbatim(`~^\S+ [A-Za-z][A-Za-z0-9+.-]*://(?<target_host>[^/? ]+)`), nginx.Var("target_host")),
-		nginx.Entry(nginx.Verbatim("default"), nginx.Var("given_host")))}
+	list := nginx.Directives{
+		otherwise("named_host", "target_host", "given_host"),
+		choose(variable, nginx.Var("request"),
+			nginx.Entry(nginx.Verbatim(unusualTarget), nginx.Var("named_host")), nginx.Entry(nginx.Verbatim("default"), nginx.Var("http_host"))),
+	}
 	if !useForwardedHeaders.In(v) {
 		return list
 	}

@@ -100,6 +100,9 @@ var raw = map[string]struct {
 	"another host in the target than in the header": {
 		"GET http://attack.example.com/host HTTP/1.1\r\nHost: good.example.com\r\nConnection: close\r\n\r\n", []int{200},
 	},
+	"a host in the target, behind blanks": {
+		"GET   http://attack.example.com/host   HTTP/1.1\r\nHost: good.example.com\r\nConnection: close\r\n\r\n", []int{200},
+	},
 }
 
 // TestSmuggling sends what is read in different ways by different servers.
