@@ -5,6 +5,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -31,6 +32,7 @@ func main() {
 	flag.StringVar(&o.peers, "peers", "plain,haproxy", "what to compare with: plain, haproxy")
 	flag.BoolVar(&o.quick, "quick", false, "measure each row for some seconds only, to see that it works")
 	flag.StringVar(&o.out, "out", "bin/benchmarks", "directory for table, JSON and curves")
+	flag.BoolVar(&o.resume, "continue", false, "keep what is in -out already, if it is of the same commit and machine")
 	flag.StringVar(&o.program, "sluice", "bin/sluice", "Sluice's program")
 	flag.StringVar(&o.lua, "lua", "rootfs/etc/nginx/lua", "directory of Sluice's Lua files")
 	list := flag.Bool("list", false, "print what can be measured, and exit")
@@ -55,7 +57,7 @@ func main() {
 
 type options struct {
 	selected, modes, peers, out, program, lua string
-	quick                                     bool
+	quick, resume                             bool
 }
 
 // row is something that is measured, at several sizes, which are numbers of Ingresses.
@@ -171,10 +173,28 @@ func prepare(o options) (*bench, error) {
 	for _, kind := range b.kinds {
 		b.report.Subjects = append(b.report.Subjects, kind.Name)
 	}
+	if o.resume {
+		if err := b.resumeReport(); err != nil {
+			return nil, err
+		}
+	}
 	if b.dir, err = os.MkdirTemp("", "bench-"); err != nil {
 		return nil, err
 	}
 	return b, os.Chmod(b.dir, 0o755) //nolint:gosec // workers are another user
+}
+
+// resumeReport begins with what a former run has written.
+func (b *bench) resumeReport() error {
+	text, err := os.ReadFile(filepath.Join(b.out, "results.json"))
+	if err != nil {
+		return fmt.Errorf("-continue: %w", err)
+	}
+	var former report.Report
+	if err := json.Unmarshal(text, &former); err != nil {
+		return fmt.Errorf("-continue: read what was measured: %w", err)
+	}
+	return b.report.Continue(&former)
 }
 
 // write prints the table and writes the files.

@@ -39,6 +39,41 @@ type Result struct {
 	Without map[string][]float64 `json:"without,omitempty"`
 	// Course is set if samples are a course in time, one for each second.
 	Course bool `json:"course,omitempty"`
+
+	former map[string]bool // subjects whose samples are those of a former run
+}
+
+// Continue begins with what a former run has measured, of the same programs on such a machine. What is measured of a subject again
+// takes the place of that.
+func (r *Report) Continue(former *Report) error {
+	if former.Commit != r.Commit || former.Machine != r.Machine || former.Programs != r.Programs || former.Quick != r.Quick {
+		return fmt.Errorf("continue a run of commit %s on %s, %s: this one is of %s on %s, %s", former.Commit, former.Machine, former.Programs, r.Commit, r.Machine, r.Programs)
+	}
+	for _, result := range former.Results {
+		result.former = map[string]bool{}
+		for _, samples := range []map[string][]float64{result.Samples, result.Without} {
+			for subject := range samples {
+				result.former[subject] = true
+			}
+		}
+	}
+	r.Results = former.Results
+	for _, subject := range r.Subjects {
+		if !slices.Contains(former.Subjects, subject) {
+			former.Subjects = append(former.Subjects, subject)
+		}
+	}
+	r.Subjects = former.Subjects
+	return nil
+}
+
+// forget drops what a former run has measured of a subject.
+func (r *Result) forget(subject string) {
+	if r.former[subject] {
+		delete(r.former, subject)
+		delete(r.Samples, subject)
+		delete(r.Without, subject)
+	}
 }
 
 // Result returns the result like the given one, without samples at first.
@@ -55,11 +90,13 @@ func (r *Report) Result(like Result) *Result {
 
 // Add adds samples of a subject.
 func (r *Result) Add(subject string, samples ...float64) {
+	r.forget(subject)
 	r.Samples[subject] = append(r.Samples[subject], samples...)
 }
 
 // AddWithout adds samples to Without.
 func (r *Result) AddWithout(subject string, samples ...float64) {
+	r.forget(subject)
 	if r.Without == nil {
 		r.Without = map[string][]float64{}
 	}

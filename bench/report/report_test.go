@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/sluice-ingress/sluice/bench/report"
 )
@@ -76,7 +77,7 @@ func TestJSONHasEverything(t *testing.T) {
 	if err := json.Unmarshal([]byte(b.String()), &got); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(want, &got); diff != "" {
+	if diff := cmp.Diff(want, &got, cmpopts.IgnoreUnexported(report.Result{})); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -125,5 +126,35 @@ func TestRatioToTheSameWithout(t *testing.T) {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("there is no %s in\n%s", want, b.String())
 		}
+	}
+}
+
+// What is measured again takes the place of what was, of the same subject.
+func TestContinue(t *testing.T) {
+	run := func(commit string, subjects ...string) *report.Report {
+		return &report.Report{Commit: commit, Subjects: subjects}
+	}
+	like := report.Result{Row: "a", Ingresses: 1, Quantity: "b"}
+	former := run("c1", "by hand", "ours")
+	first := former.Result(like)
+	first.Add("by hand", 1, 2)
+	first.Add("ours", 3)
+	first.AddWithout("ours", 4)
+	now := run("c1", "by hand", "theirs")
+	if err := now.Continue(former); err != nil {
+		t.Fatal(err)
+	}
+	now.Result(like).Add("by hand", 5)
+	now.Result(like).Add("by hand", 6)
+	now.Result(like).Add("theirs", 7)
+	want := map[string][]float64{"by hand": {5, 6}, "ours": {3}, "theirs": {7}}
+	if diff := cmp.Diff(want, now.Result(like).Samples); diff != "" || len(now.Result(like).Without["ours"]) != 1 {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"by hand", "ours", "theirs"}, now.Subjects); diff != "" {
+		t.Error(diff)
+	}
+	if run("c2", "ours").Continue(former) == nil {
+		t.Error("two commits are mixed")
 	}
 }
