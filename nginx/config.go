@@ -331,6 +331,14 @@ const DefaultBackend = "upstream-default-backend"
 // default backend, and is called so.
 func (l *Location) BackendName() string { return cmp.Or(l.Upstream, DefaultBackend) }
 
+// UpstreamName is $proxy_upstream_name of requests that the location takes.
+func (l *Location) UpstreamName() string {
+	if name := l.BackendName(); name == DefaultBackend {
+		return name
+	}
+	return l.Identity.Namespace + "-" + l.Identity.Service + "-" + l.Identity.Port
+}
+
 // Block is the name of the upstream block that the location passes requests to; "" for none.
 func (l *Location) Block() string {
 	if l.Upstream == "" {

@@ -349,10 +349,9 @@ func (r *renderer) locationView(s *nginx.Server, l *nginx.Location) locationView
 	id := l.Identity
 	v := locationView{
 		Match: matchArgs(l), Namespace: id.Namespace, Ingress: id.Ingress, Service: id.Service, Port: id.Port,
-		Path: id.Path, IsExactTwin: id.IsExactTwin, Backend: l.BackendName(), Denied: l.Denied, Pass: pass(l.Protocol, l.Block()),
+		Path: id.Path, IsExactTwin: id.IsExactTwin, Backend: l.BackendName(), UpstreamName: l.UpstreamName(), Denied: l.Denied, Pass: pass(l.Protocol, l.Block()),
 		Preflight: l.Preflight, Early: l.Early, Body: r.counted(l.Body), Fallback: l.Fallback,
 	}
-	v.UpstreamName = upstreamName(v)
 	if r.options.CountsRequests {
 		v.Place = placeOf(s, l)
 	}
@@ -371,14 +370,6 @@ func (r *renderer) locationView(s *nginx.Server, l *nginx.Location) locationView
 	}
 	v.Headers = r.headers(l.Protocol, l.Headers)
 	return v
-}
-
-// upstreamName is $proxy_upstream_name of a location.
-func upstreamName(v locationView) string {
-	if v.Backend == nginx.DefaultBackend {
-		return v.Backend
-	}
-	return v.Namespace + "-" + v.Service + "-" + v.Port
 }
 
 // placeOf is $sluice_place of a location: what stands before the first tab is the alternative that a request goes to.

@@ -174,7 +174,7 @@ func (w *walk) identify() {
 	id := l.Identity
 	for name, text := range map[string]string{
 		"namespace": id.Namespace, "ingress_name": id.Ingress, "service_name": id.Service, "service_port": id.Port, "location_path": id.Path,
-		"backend": l.BackendName(),
+		"backend": l.BackendName(), "proxy_upstream_name": l.UpstreamName(),
 	} {
 		w.set[name] = value{text: text}
 	}
