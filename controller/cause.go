@@ -28,7 +28,7 @@ func kind(live *nginx.Config, wanted nginx.Config) string {
 		return "shapes"
 	case !slices.EqualFunc(live.Servers, wanted.Servers, sameServer):
 		return "paths"
-	case len(live.Upstreams) != len(wanted.Upstreams):
+	case len(live.Upstreams) != len(wanted.Upstreams) || live.FollowsCost != wanted.FollowsCost:
 		return "backends"
 	}
 	return "template"
@@ -51,6 +51,9 @@ func causes(live *nginx.Config, wanted nginx.Config, prefix string) []Cause {
 	}
 	if !reflect.DeepEqual(live.HTTP, wanted.HTTP) {
 		add("the controller's ConfigMap", "data")
+	}
+	if live.FollowsCost != wanted.FollowsCost {
+		add("the first or last Service with ewma", "metadata.annotations["+prefix+"/load-balance]")
 	}
 	for _, shape := range addedShapes(*live, wanted) {
 		for _, key := range shape.Keys {

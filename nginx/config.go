@@ -15,7 +15,9 @@ type Config struct {
 	HTTP      HTTP
 	Servers   []*Server   // the default server first, or last if it TakesAnyName; hosts by name; those that only redirect
 	Upstreams []*Upstream // by name
-	Streams   Streams
+	// FollowsCost tells that some backends are balanced by what their peers have cost lately, so that workers look at each answer.
+	FollowsCost bool
+	Streams     Streams
 }
 
 // RealIP is where $remote_addr comes from, if not from the connection: NGINX's realip module.
@@ -76,8 +78,6 @@ type HTTP struct {
 	DefaultCertificate Certificate
 	// DefaultStaple is what dynamic.State.Staples calls the answer of its issuer; "" if it names nobody to ask.
 	DefaultStaple string
-	// FollowsCost tells that backends are balanced by what their peers have cost lately, so that workers look at each answer.
-	FollowsCost bool
 	// Staples has clients told what issuers say of certificates.
 	Staples bool
 	// Streams are directives of the stream block, if there is one. StreamSnippet are the administrator's own, for which there is one.

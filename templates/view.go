@@ -106,7 +106,7 @@ func (r *renderer) mainView() mainView {
 		DefaultStaple:   http.DefaultStaple,
 		RejectsNames:    http.RejectsUnknownNames && len(shapes) > 0,
 		Blocks:          blocks(r.config.Servers),
-		FollowsCost:     http.FollowsCost,
+		FollowsCost:     r.config.FollowsCost,
 		CountsRequests:  r.options.CountsRequests,
 		SpanQueue:       spanQueue(http.Tracing),
 		Shapes:          shapes,

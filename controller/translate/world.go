@@ -249,7 +249,7 @@ func (w *world) result() Result {
 		r.Config.Upstreams = w.upstreams()
 	}
 	r.Config.HTTP.DefaultCertificate, r.Config.HTTP.DefaultStaple = w.groups[anyHost].certificate, w.groups[anyHost].staple
-	r.Config.HTTP.FollowsCost = len(w.sum.byCost) > 0
+	r.Config.FollowsCost = len(w.sum.byCost) > 0
 	r.Problems = w.allProblems()
 	return r
 }

@@ -33,7 +33,7 @@ func Split(c nginx.Config, state dynamic.State, o Options, m *Memory) (nginx.Con
 		m.last = split(c, m)
 	}
 	state.Routes = m.last.routes
-	return m.last.compose(o.Live), state
+	return m.last.compose(o.Live, c.FollowsCost), state
 }
 
 // isOne tells whether two lists are one and the same: translations hand out the same one for as long as nothing in it changes.
@@ -266,8 +266,8 @@ func (s *splitter) nameMore() {
 }
 
 // compose makes the configuration.
-func (s *splitter) compose(live *nginx.Config) nginx.Config {
-	out := nginx.Config{HTTP: s.config.HTTP}
+func (s *splitter) compose(live *nginx.Config, followsCost bool) nginx.Config {
+	out := nginx.Config{HTTP: s.config.HTTP, FollowsCost: followsCost}
 	for _, block := range s.blocks {
 		server := block.server()
 		server.TakesAnyName = block.isDefault && s.takesAnyName
@@ -295,7 +295,8 @@ func sorted(shapes map[string]*nginx.Shape) []*nginx.Shape {
 
 // holds tells whether all that one configuration has is in another.
 func holds(live, wanted nginx.Config) bool {
-	return reflect.DeepEqual(live.HTTP, wanted.HTTP) && slices.EqualFunc(live.Servers, wanted.Servers, func(has, wants *nginx.Server) bool {
+	follows := live.FollowsCost || !wanted.FollowsCost
+	return follows && reflect.DeepEqual(live.HTTP, wanted.HTTP) && slices.EqualFunc(live.Servers, wanted.Servers, func(has, wants *nginx.Server) bool {
 		if !reflect.DeepEqual(has.Aliases, wants.Aliases) || has.TakesAnyName != wants.TakesAnyName || !reflect.DeepEqual(has.Directives, wants.Directives) {
 			return false
 		}

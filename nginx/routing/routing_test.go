@@ -138,6 +138,27 @@ func content(p controller.Plan) string {
 	return string(text)
 }
 
+// Workers look at answers from the first backend on that asks for it, and go on until NGINX reads another configuration anyway.
+func TestTheFirstBackendByCostNeedsAnotherConfiguration(t *testing.T) {
+	const looks = "log_by_lua_block { ingress.log() }"
+	s := newSite(t)
+	s.set("a.example.com")
+	before := s.run()
+	s.set("a.example.com", "load-balance", "ewma")
+	causes := s.plan().Causes(&before.Config)
+	if len(causes) != 1 || !strings.HasSuffix(causes[0].Field, "/load-balance]") {
+		t.Errorf("the causes are %+v", causes)
+	}
+	after := s.run()
+	if strings.Contains(content(before), looks) || !strings.Contains(content(after), looks) {
+		t.Errorf("from\n%s\nto\n%s", content(before), content(after))
+	}
+	s.set("a.example.com")
+	if s.plan().Files.Generation != after.Files.Generation {
+		t.Error("the last one needs another configuration")
+	}
+}
+
 // Workers keep a host's routes until the configuration is live that the next ones need, so that has to know both.
 func TestShapesStayForAsLongAsWorkersMayNeedThem(t *testing.T) {
 	s := newSite(t)

@@ -300,45 +300,50 @@ func TestAffinityWhenAPodFails(t *testing.T) {
 	}
 }
 
-// Of two pods of which one takes ten times as long, ewma takes the other nearly always, and round robin takes turns. Neither
-// needs a reload.
+// Of two pods of which one takes ten times as long, ewma takes the other nearly always, and round robin takes turns. The first
+// Service with ewma needs a reload, since workers have to look at answers from then on.
 func TestEWMAPrefersTheFast(t *testing.T) {
 	pods.StartSlow(t, podAddress(1), "web", 50*time.Millisecond)
 	pods.StartSlow(t, podAddress(2), "web", 5*time.Millisecond)
-	manifests := shop("shop.test", 1, 2)
-	manifests["ingress.yaml"] = annotated(`load-balance: round_robin`)
-	d := startDaemon(t, ports{18581, 18582, 18583}, manifests)
-	reloads := d.reloads()
-	fast := func() float64 {
-		var mu sync.Mutex
-		count := 0
-		failed := clients(400, func(int) error {
-			pod, _, err := d.visit("/", "")
-			if pod == podAddress(2) {
-				mu.Lock()
-				count++
-				mu.Unlock()
+	for _, routing := range []string{"compiled", "dynamic"} {
+		t.Run(routing, func(t *testing.T) {
+			manifests := shop("shop.test", 1, 2)
+			manifests["ingress.yaml"] = annotated(`load-balance: round_robin`)
+			d := startDaemon(t, ports{18581, 18582, 18583}, manifests, "--routing="+routing)
+			reloads := d.reloads()
+			fast := func() float64 {
+				var mu sync.Mutex
+				count := 0
+				failed := clients(400, func(int) error {
+					pod, _, err := d.visit("/", "")
+					if pod == podAddress(2) {
+						mu.Lock()
+						count++
+						mu.Unlock()
+					}
+					return err
+				})
+				if len(failed) > 0 {
+					t.Fatal(failed[0])
+				}
+				return float64(count) / 400
 			}
-			return err
+			if got := fast(); got < 0.4 || got > 0.6 {
+				t.Errorf("round robin gives the fast pod %.2f of the requests", got)
+			}
+			d.write("ingress.yaml", annotated(`load-balance: ewma`))
+			got := 0.0
+			d.eventually(20*time.Second, "the fast pod gets most requests", func() error {
+				if got = fast(); got < 0.8 {
+					return fmt.Errorf("it gets %.2f", got)
+				}
+				return nil
+			})
+			t.Logf("ewma gives the fast pod %.2f of the requests", got)
+			if now := d.reloads(); now != reloads+1 {
+				t.Errorf("%v reloads", now-reloads)
+			}
+			d.eventually(5*time.Second, "the log says why", d.logs("needs another configuration", "load-balance", "cause=backends"))
 		})
-		if len(failed) > 0 {
-			t.Fatal(failed[0])
-		}
-		return float64(count) / 400
-	}
-	if got := fast(); got < 0.4 || got > 0.6 {
-		t.Errorf("round robin gives the fast pod %.2f of the requests", got)
-	}
-	d.write("ingress.yaml", annotated(`load-balance: ewma`))
-	got := 0.0
-	d.eventually(20*time.Second, "the fast pod gets most requests", func() error {
-		if got = fast(); got < 0.8 {
-			return fmt.Errorf("it gets %.2f", got)
-		}
-		return nil
-	})
-	t.Logf("ewma gives the fast pod %.2f of the requests", got)
-	if now := d.reloads(); now != reloads {
-		t.Errorf("%v reloads", now-reloads)
 	}
 }

@@ -122,17 +122,13 @@ func TestDatabasesAreFetched(t *testing.T) {
 			manifests["controller.yaml"] = geographicLog
 			d := startDaemon(t, ports{18581, 18582, 18583}, manifests, "--routing="+mode, "--configmap=ingress/controller",
 				"--maxmind-mirror="+mirror.URL, "--maxmind-license-key=open-sesame", "--maxmind-retries-count=2", "--maxmind-retries-timeout=10ms")
-			if err := d.isLogged(t, "/", "DE/Berlin  ")(); err != nil {
-				t.Error(err)
-			}
+			d.eventually(5*time.Second, "the log has the city", d.isLogged(t, "/", "DE/Berlin  "))
 			d.eventually(5*time.Second, "what failed is told", d.logs("could not be fetched", "edition=GeoLite2-ASN", "401"))
 			d.stop()
 
 			refuses.Store(true)
 			d.start()
-			if err := d.isLogged(t, "/again", "DE/Berlin  ")(); err != nil {
-				t.Errorf("the former file is not used: %v", err)
-			}
+			d.eventually(5*time.Second, "the former file is used", d.isLogged(t, "/again", "DE/Berlin  "))
 			if strings.Contains(d.log.String(), "open-sesame") {
 				t.Error("the log has the key")
 			}
