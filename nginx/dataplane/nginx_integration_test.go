@@ -17,6 +17,7 @@ import (
 	"github.com/sluice-ingress/sluice/nginx/dynamic"
 	"github.com/sluice-ingress/sluice/nginx/supervisor"
 	"github.com/sluice-ingress/sluice/test/bare"
+	"github.com/sluice-ingress/sluice/test/logged"
 )
 
 const address = "127.0.0.1:18100"
@@ -31,12 +32,12 @@ var (
 type pod struct {
 	*testing.T
 	dir string
-	log *bare.Output
+	log *logged.Text
 }
 
 func newPod(t *testing.T) *pod {
 	t.Helper()
-	return &pod{t, bare.Dir(t), bare.NewOutput(t)}
+	return &pod{t, bare.Dir(t), bare.Log(t)}
 }
 
 func (p *pod) logger(side string) *slog.Logger {

@@ -16,6 +16,7 @@ import (
 	"github.com/sluice-ingress/sluice/nginx"
 	"github.com/sluice-ingress/sluice/nginx/dynamic"
 	"github.com/sluice-ingress/sluice/test/bare"
+	"github.com/sluice-ingress/sluice/test/logged"
 )
 
 const address = "127.0.0.1:18000"
@@ -33,7 +34,7 @@ type site struct {
 	t    *testing.T
 	dir  string
 	stop func() // ends Run and waits for it
-	log  *bare.Output
+	log  *logged.Text
 }
 
 // newSite makes a supervisor that does not run yet, in dir or a directory of its own.
@@ -43,7 +44,7 @@ func newSite(t *testing.T, dir string, change ...func(*Options)) *site {
 	if dir == "" {
 		dir = bare.Dir(t)
 	}
-	log := bare.NewOutput(t)
+	log := bare.Log(t)
 	options := Options{
 		Binary: bare.Binary, Dir: dir, Stderr: log,
 		Log:           slog.New(slog.NewTextHandler(log, nil)),

@@ -11,13 +11,13 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/sluice-ingress/sluice/nginx"
 	"github.com/sluice-ingress/sluice/nginx/dynamic"
 	"github.com/sluice-ingress/sluice/persistent"
+	"github.com/sluice-ingress/sluice/test/logged"
 )
 
 // Binary is Debian's NGINX.
@@ -44,33 +44,15 @@ func Dir(t testing.TB) string {
 	return dir
 }
 
-// Output collects what processes write.
-type Output struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-// NewOutput is shown if the test fails.
-func NewOutput(t testing.TB) *Output {
-	o := &Output{}
+// Log is for what processes write. It is shown if the test fails.
+func Log(t testing.TB) *logged.Text {
+	log := &logged.Text{}
 	t.Cleanup(func() {
 		if t.Failed() {
-			t.Logf("log:\n%s", o)
+			t.Logf("log:\n%s", log)
 		}
 	})
-	return o
-}
-
-func (o *Output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.Write(p)
-}
-
-func (o *Output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.String()
+	return log
 }
 
 // Address is a host and port that NGINX listens on.
