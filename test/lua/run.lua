@@ -17,6 +17,7 @@ local SPECS = {
   "balancer_spec",
   "alternatives_spec",
   "router_spec",
+  "packed_spec",
   "routes_spec",
   "state_spec",
   "tracing_spec",

@@ -89,7 +89,7 @@ end
 local OURS = {
   "address", "affinity", "alternatives", "balancer", "balancer.ewma", "balancer.rendezvous", "balancer.round_robin", "certificate",
   "control", "dictionary", "dns", "grpc", "ingress", "inquiry", "mirror",
-  "recent", "resolver", "router", "routes", "state", "streams", "tracing", "update", "update.routes", "worker",
+  "packed", "recent", "resolver", "router", "routes", "state", "streams", "tracing", "update", "update.routes", "worker",
 }
 
 -- An exit ends the handler, as in NGINX.
@@ -122,7 +122,7 @@ local function add_texts(ngx)
   function ngx.cookie_time(seconds) return "time " .. seconds end
 end
 
--- PLACED are the variables that maps of http.tmpl read off $sluice_place in dynamic mode: how many fields come before.
+-- PLACED are the variables that maps of http.tmpl read off $sluice_place: how many fields come before.
 local PLACED = { namespace = 2, ingress_name = 3, service_name = 4, service_port = 5, location_path = 6 }
 
 local function placed(variables, name)

@@ -79,21 +79,30 @@ end
 -- Fields of a place: the alternative that a request was sent to, the name that the host is kept under, and whose route it is.
 local PLACE = "\t%s\t%s\t%s\t%s\t%s\t%s"
 
--- name_route gives a route the texts that logs and metrics have of it. $namespace and others are read off its place (see
+-- Fields of a route that logs and metrics have of it.
+local IDENTITY = { namespace = true, ingress = true, service = true, port = true, path = true }
+
+-- named gives a route with the texts that logs and metrics have of it in one. $namespace and others are read off that (see
 -- http.tmpl), as it takes longer to set a variable than to leave it alone.
-local function name_route(route, name)
+local function named(route, name)
+  local out = {} -- of no more fields than it needs: there are many, and a table of eight takes half of one of nine
+  for field, value in pairs(route) do
+    if not IDENTITY[field] then out[field] = value end
+  end
   local namespace, service, port = route.namespace or "", route.service or "", route.port or ""
-  route.place = PLACE:format(name, namespace, route.ingress or "", service, port, route.path or "")
-  if not route.backend then return end
-  route.upstream_name = route.backend == DEFAULT_BACKEND and DEFAULT_BACKEND or namespace .. "-" .. service .. "-" .. port
+  out.place = PLACE:format(name, namespace, route.ingress or "", service, port, route.path or "")
+  if out.backend then
+    out.upstream_name = out.backend == DEFAULT_BACKEND and DEFAULT_BACKEND or namespace .. "-" .. service .. "-" .. port
+  end
+  return out
 end
 
 -- prepare turns an entry as it is stored under a name (Host in nginx/dynamic/routes.go) into what the functions below take.
 function M.prepare(host, name)
-  local routes = host.routes or NONE
+  local routes = {}
+  for i, route in ipairs(host.routes or NONE) do routes[i] = named(route, name) end
   local out = { same_as = host.same_as, server_name = host.server_name, all = host.all, root = host.root }
   out.place = PLACE:format(name, "", "", "", "", "")
-  for _, route in ipairs(routes) do name_route(route, name) end
   out.exact = by_path(host.exact, routes)
   if host.patterns then
     out.patterns = {}

@@ -5,6 +5,7 @@
 
 local cjson = require("cjson").new()
 local dictionary = require("dictionary")
+local packed = require("packed")
 local recent = require("recent")
 local router = require("router")
 
@@ -14,7 +15,7 @@ local shared = ngx.shared.sluice_state
 
 local NAMES = "patterns" -- the only entry in lists
 local LONGEST_OPEN = "longest_open" -- key of the dictionary: the length of the longest open key, or more
-local HALF = 2 ^ 20 -- bytes of texts in a half of what a worker keeps; decoded they take three to four times that
+local HALF = 3 * 2 ^ 18 -- bytes of texts in a half of what a worker keeps; decoded they take four to five times that
 
 local M = {}
 
@@ -64,6 +65,12 @@ end
 -- choose them.
 local decoded = recent.new(HALF)
 
+-- decode reads the text of an entry, and gives nil for what is none.
+local function decode(text)
+  local ok, host = pcall(cjson.decode, text)
+  return ok and packed.unpack(host) or nil
+end
+
 -- refresh brings this worker's copy of an entry up to a generation, and gives it, or nil if there is none.
 local function refresh(key, entry, generation)
   -- The entry's generation is read first: if the text changes in between, it is merely read once more.
@@ -73,8 +80,8 @@ local function refresh(key, entry, generation)
     return entry
   end
   local text = own and hosts.text(key)
-  local ok, content = pcall(cjson.decode, text)
-  if not ok then -- there is none, or it was dropped in between
+  local content = decode(text)
+  if not content then -- there is none, or it was dropped in between
     recent.drop(decoded, key)
     return nil
   end
@@ -141,9 +148,8 @@ end
 -- stored gives the entry of a key as it is in the dictionary, with its generation, or nil.
 function M.stored(key)
   local generation = hosts.generation(key)
-  local ok, host = pcall(cjson.decode, generation and hosts.text(key) or "")
-  if not ok then return nil end
-  host.generation = generation
+  local host = decode(generation and hosts.text(key))
+  if host then host.generation = generation end
   return host
 end
 

@@ -5,6 +5,7 @@
 
 local cjson = require("cjson").new()
 local alternatives = require("alternatives")
+local packed = require("packed")
 
 local LARGEST = 10 ^ 14 - 1 -- cjson writes numbers with 14 digits
 local LONGEST_NAME = 512
@@ -164,7 +165,7 @@ end
 local function stored(value)
   local out, problem = host(value)
   if not out then return nil, problem end
-  return cjson.encode(out)
+  return cjson.encode(packed.pack(out))
 end
 
 local hosts, keys = map(key, stored), list(text(LONGEST_KEY, "."))
