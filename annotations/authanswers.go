@@ -100,7 +100,7 @@ func withSnippet(v Values, list nginx.Directives, headers []nginx.Header) (nginx
 			kept = append(kept, d)
 		}
 	}
-	kept = append(append(append(kept, given.Early...), given.Body...), raw...)
+	kept = append(append(append(kept, given.Early...), given.Body...), keepGroups(raw)...)
 	return kept, nginx.MergeHeaders(headers, given.Headers), nil
 }
 

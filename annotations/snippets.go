@@ -142,6 +142,22 @@ func answered(list nginx.Directives) nginx.Directives {
 	return out
 }
 
+// parted are the variables of ours that are maps with expressions (templates/http.tmpl).
+var parted = []string{"namespace", "ingress_name", "service_name", "service_port", "location_path", "best_http_host"}
+
+// keepGroups has text that nobody has looked into keep what its own expressions have found: when NGINX looks up a map that has one,
+// $1 is what that finds. So the text gets the values of such variables from others, which are set before.
+func keepGroups(raw nginx.Directives) nginx.Directives {
+	var before nginx.Directives
+	for _, name := range parted {
+		if raw.Use(name) {
+			before.Add("set", nginx.Var("raw_"+name), nginx.Var(name))
+			raw = raw.Renamed(name, "raw_"+name)
+		}
+	}
+	return append(before, raw...)
+}
+
 // addRaw puts text that nobody has looked into into a location. It says some things instead of annotations, as NGINX takes
 // them once, and some besides.
 func addRaw(l *nginx.Location, raw nginx.Directives) {
@@ -165,7 +181,7 @@ func addRaw(l *nginx.Location, raw nginx.Directives) {
 	if l.Headers == nil && raw.Say(l.Protocol.Module()+"_set_header") {
 		l.Headers = []nginx.Header{} // one header of its own would otherwise replace all that are inherited
 	}
-	l.Body, l.Early = rest, append(append(l.Early, before...), raw...)
+	l.Body, l.Early = rest, append(append(l.Early, before...), keepGroups(raw)...)
 }
 
 var (

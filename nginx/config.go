@@ -1,7 +1,6 @@
 package nginx
 
 import (
-	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -311,32 +310,6 @@ type Location struct {
 	Field   string   // where its path stands in there; "" if nobody wrote it
 	Keys    []string // annotations of it that settings in here come from
 	Sources []Source // which of them, part by part
-}
-
-// Identity names the objects behind a location. The texts become the variables of the same names.
-type Identity struct {
-	Namespace string
-	Ingress   string
-	Service   string
-	Port      string
-	Path      string // of the Ingress rule
-	// IsExactTwin tells an Exact path from a Prefix path of the same host and text. It becomes $path_type.
-	IsExactTwin bool
-}
-
-// DefaultBackend is the name of the backend for what no rule takes, as locations and workers call it.
-const DefaultBackend = "upstream-default-backend"
-
-// BackendName is what logs and workers call the location's backend. What has none answers like ingress-nginx's built-in
-// default backend, and is called so.
-func (l *Location) BackendName() string { return cmp.Or(l.Upstream, DefaultBackend) }
-
-// UpstreamName is $proxy_upstream_name of requests that the location takes.
-func (l *Location) UpstreamName() string {
-	if name := l.BackendName(); name == DefaultBackend {
-		return name
-	}
-	return l.Identity.Namespace + "-" + l.Identity.Service + "-" + l.Identity.Port
 }
 
 // Block is the name of the upstream block that the location passes requests to; "" for none.

@@ -13,10 +13,23 @@ func (r *renderer) logs() nginx.Directives {
 	if !r.options.CountsRequests {
 		return list
 	}
+	list = append(nginx.Directives{requestLogFormat()}, list...)
 	if r.config.HTTP.AccessLog.Off {
 		return r.counted(list)
 	}
 	return append(list, r.requestLog())
+}
+
+// requestLogFormat says what a line of that log has, as tally.go in package meter reads it.
+func requestLogFormat() nginx.Directive {
+	var line []nginx.Arg
+	for _, name := range []string{
+		"request_time", "request_length", "bytes_sent", "upstream_response_time", "upstream_connect_time", "upstream_header_time",
+		"status", "request_method", "server_name", "sluice_place",
+	} {
+		line = append(line, nginx.Var(name), nginx.Text("\t"))
+	}
+	return nginx.D("log_format", nginx.Verbatim(nginx.RequestLogFormat), nginx.Verbatim("escape=none"), nginx.Concat(line[:len(line)-1]...))
 }
 
 // requestLog is the log that package meter reads.

@@ -123,8 +123,7 @@ func BenchmarkRender(b *testing.B) {
 		"Backend": "shop-cart-8080", "Code": 301, "Target": nginx.Concat(nginx.Text("https://"), nginx.Var("host")),
 	}
 	view := locationView{
-		Match: []nginx.Arg{nginx.Verbatim("/shop/items (new)")}, Namespace: "shop", Ingress: "web", Service: "cart", Port: "8080",
-		Path: "/shop/items (new)", Backend: "shop-cart-8080", Pass: nginx.D("proxy_pass", nginx.Text("http://shop-cart-8080")),
+		Match: []nginx.Arg{nginx.Verbatim("/shop/items (new)")}, Place: "\tshop.example.com\tshop\tweb\tcart\t8080\t/shop/items (new)", Backend: "shop-cart-8080", Pass: nginx.D("proxy_pass", nginx.Text("http://shop-cart-8080")),
 		Body: nginx.Directives{nginx.D("proxy_read_timeout", nginx.Seconds(60e9))},
 	}
 	b.Run("12 actions", func(b *testing.B) { benchmark(b, set, "t.tmpl", data) })

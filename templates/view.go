@@ -320,18 +320,18 @@ func (r *renderer) listen(isDefault bool) nginx.Directives {
 
 // locationView is the data of location.tmpl.
 type locationView struct {
-	Match                                                      []nginx.Arg
-	Namespace, Ingress, Service, Port, Path, Backend, Fallback string
-	UpstreamName                                               string // as logs have it
-	Place                                                      string // what is counted of requests says that they ended here; else ""
-	IsExactTwin                                                bool
-	Denied                                                     bool
-	Return                                                     *redirectView
-	ToHTTPS                                                    *redirectView
-	Rewrite                                                    *rewriteView
-	Pass                                                       nginx.Directive
-	Headers                                                    nginx.Directives
-	Preflight, Early, Body                                     nginx.Directives
+	nginx.Identity
+	Match                  []nginx.Arg
+	Place                  string // see nginx.Location
+	Backend, Fallback      string
+	UpstreamName           string // as logs have it
+	Denied                 bool
+	Return                 *redirectView
+	ToHTTPS                *redirectView
+	Rewrite                *rewriteView
+	Pass                   nginx.Directive
+	Headers                nginx.Directives
+	Preflight, Early, Body nginx.Directives
 }
 
 type redirectView struct {
@@ -346,14 +346,9 @@ type rewriteView struct {
 }
 
 func (r *renderer) locationView(s *nginx.Server, l *nginx.Location) locationView {
-	id := l.Identity
 	v := locationView{
-		Match: matchArgs(l), Namespace: id.Namespace, Ingress: id.Ingress, Service: id.Service, Port: id.Port,
-		Path: id.Path, IsExactTwin: id.IsExactTwin, Backend: l.BackendName(), UpstreamName: l.UpstreamName(), Denied: l.Denied, Pass: pass(l.Protocol, l.Block()),
+		Match: matchArgs(l), Place: l.Place(s), Identity: l.Identity, Backend: l.BackendName(), UpstreamName: l.UpstreamName(), Denied: l.Denied, Pass: pass(l.Protocol, l.Block()),
 		Preflight: l.Preflight, Early: l.Early, Body: r.counted(l.Body), Fallback: l.Fallback,
-	}
-	if r.options.CountsRequests {
-		v.Place = placeOf(s, l)
 	}
 	if l.Return != nil {
 		v.Return = &redirectView{Code: l.Return.Code, Target: l.Return.Target}
@@ -370,12 +365,6 @@ func (r *renderer) locationView(s *nginx.Server, l *nginx.Location) locationView
 	}
 	v.Headers = r.headers(l.Protocol, l.Headers)
 	return v
-}
-
-// placeOf is $sluice_place of a location: what stands before the first tab is the alternative that a request goes to.
-func placeOf(s *nginx.Server, l *nginx.Location) string {
-	id := l.Identity
-	return strings.Join([]string{"", s.Name, id.Namespace, id.Ingress, id.Service, id.Port, id.Path}, "\t")
 }
 
 // shapeView is the data of shape.tmpl.

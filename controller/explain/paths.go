@@ -171,14 +171,12 @@ func (w *walk) whyWins(l *nginx.Location, addsSlash bool) string {
 // identify sets the variables that name the objects behind a location.
 func (w *walk) identify() {
 	l := w.location
-	id := l.Identity
 	for name, text := range map[string]string{
-		"namespace": id.Namespace, "ingress_name": id.Ingress, "service_name": id.Service, "service_port": id.Port, "location_path": id.Path,
-		"backend": l.BackendName(), "proxy_upstream_name": l.UpstreamName(),
+		"sluice_place": l.Place(w.server), "backend": l.BackendName(), "proxy_upstream_name": l.UpstreamName(),
 	} {
 		w.set[name] = value{text: text}
 	}
-	if id.IsExactTwin {
+	if l.Identity.IsExactTwin {
 		w.set["path_type"] = value{text: "Exact"}
 	}
 	if l.Fallback != "" {

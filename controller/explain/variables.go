@@ -2,6 +2,7 @@ package explain
 
 import (
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -77,7 +78,9 @@ func (w *walk) variable(name string) value {
 			return w.geo(d)
 		}
 		v := w.mapped(d)
-		w.set[name] = v // as in NGINX for the rest of the request
+		if !isVolatile(d) {
+			w.set[name] = v // as in NGINX for the rest of the request
+		}
 		return v
 	}
 	for _, family := range families {
@@ -135,8 +138,7 @@ func (w *walk) certificate(rest string) value {
 
 // emptyAtFirst are variables that the configuration sets, before it does.
 var emptyAtFirst = map[string]bool{
-	"namespace": true, "ingress_name": true, "service_name": true, "service_port": true, "location_path": true, "path_type": true, "backend": true,
-	"fallback": true, "proxy_alternative_upstream_name": true, "error_code": true, "subdomain": true,
+	"sluice_place": true, "path_type": true, "backend": true, "fallback": true, "proxy_alternative_upstream_name": true, "error_code": true, "subdomain": true,
 }
 
 // builtin are NGINX's own variables that a request decides.
@@ -211,6 +213,11 @@ func (w *walk) contentLength() string {
 }
 
 func (w *walk) isChunked() bool { return strings.EqualFold(w.headerOf("transfer_encoding"), "chunked") }
+
+// isVolatile tells whether a map is looked up each time it is asked for.
+func isVolatile(d nginx.Parsed) bool {
+	return slices.ContainsFunc(d.Block, func(p nginx.Parsed) bool { return p.Name() == "volatile" && len(p.Words) == 1 })
+}
 
 // mapped is the value of a map. Of its keys, texts come before expressions, and those are tried in their order.
 func (w *walk) mapped(d nginx.Parsed) value {

@@ -244,7 +244,7 @@ func parsedServers(t *testing.T, files nginx.Files) []string {
 
 // isOurs tells a location of an Ingress from those of the administrator's own text.
 func isOurs(location nginx.Parsed) bool {
-	return slices.ContainsFunc(location.Block, func(p nginx.Parsed) bool { return p.Name() == "set" && p.Words[1] == "$namespace" })
+	return slices.ContainsFunc(location.Block, func(p nginx.Parsed) bool { return p.Name() == "set" && p.Words[1] == "$sluice_place" })
 }
 
 func parsedUpstreams(t *testing.T, files nginx.Files) []string {

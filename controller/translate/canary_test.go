@@ -94,7 +94,7 @@ func TestCanaryBecomesTheMainIngress(t *testing.T) {
 	m := manifests{c: golden.Load(t, "testdata/prefix.txtar")}
 	m.next(t, ingress("", "echo")+canaryOf("next", byWeight+`100"`, "echo-c"))
 	plan := m.next(t, strings.Replace(ingress("", "echo-c"), "name: web,", "name: next,", 1))
-	if len(alternatives(plan.Dynamic)) > 0 || !strings.Contains(conf(plan), "set $ingress_name next;") {
+	if len(alternatives(plan.Dynamic)) > 0 || !strings.Contains(conf(plan), "\tshop\tnext\t") {
 		t.Error("the former canary is not the main Ingress")
 	}
 	plan = m.next(t, canaryOf("next", byWeight+`100"`, "echo-c"))

@@ -17,7 +17,7 @@ const mostTails = 4 * mostSeries
 // methods are told apart, others are not.
 var methods = []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE", "PROPFIND"}
 
-// The fields of a line, as log_format in templates/http.tmpl has them, separated by tabs. All from the status on say which series
+// The fields of a line, as counting.go in templates has them written, separated by tabs. All from the status on say which series
 // it is: the status, the method, the name of the server and $sluice_place.
 const (
 	requestTime = iota
