@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Identity names the objects behind a location. The texts become the variables of the same names; see Location.Place.
+// Identity names the objects behind a location. For requests its texts are variables; see Location.Place.
 type Identity struct {
 	Namespace string
 	Ingress   string

@@ -98,13 +98,14 @@ type renderer struct {
 	options Options
 	config  nginx.Config
 	memory  *Memory
+	asked   []string // variables; see there
 
 	serverTexts []string
 }
 
 func (s *Set) renderer(c nginx.Config, o Options) (*renderer, error) {
 	recorder, err := record(s.set)
-	return &renderer{recorder: recorder, options: o, config: c}, err
+	return &renderer{recorder: recorder, options: o, config: c, asked: asked(c.HTTP)}, err
 }
 
 func (r *renderer) servers() error {

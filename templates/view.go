@@ -323,6 +323,7 @@ type locationView struct {
 	nginx.Identity
 	Match                  []nginx.Arg
 	Place                  string // see nginx.Location
+	Names                  nginx.Directives
 	Backend, Fallback      string
 	UpstreamName           string // as logs have it
 	Denied                 bool
@@ -347,7 +348,7 @@ type rewriteView struct {
 
 func (r *renderer) locationView(s *nginx.Server, l *nginx.Location) locationView {
 	v := locationView{
-		Match: matchArgs(l), Place: l.Place(s), Identity: l.Identity, Backend: l.BackendName(), UpstreamName: l.UpstreamName(), Denied: l.Denied, Pass: pass(l.Protocol, l.Block()),
+		Match: matchArgs(l), Place: l.Place(s), Names: r.names(l), Identity: l.Identity, Backend: l.BackendName(), UpstreamName: l.UpstreamName(), Denied: l.Denied, Pass: pass(l.Protocol, l.Block()),
 		Preflight: l.Preflight, Early: l.Early, Body: r.counted(l.Body), Fallback: l.Fallback,
 	}
 	if l.Return != nil {
