@@ -20,20 +20,31 @@ function addressKey(backend, port) { return backend + ' ' + port; }
 // choose gives what proxy_pass takes for a backend. Without an entry NGINX is on its own: it has the endpoints of the
 // upstream block.
 function choose(backend) {
-  const stored = zone().get(backend);
-  if (stored === undefined) return backend.replaceAll('/', '_');
-  const words = stored.split(' ');
+  for (let tries = 0; tries < 3; tries++) {
+    const stored = zone().get(backend);
+    if (stored === undefined) return backend.replaceAll('/', '_');
+    const words = stored.split(' '), port = portOf(words);
+    if (port === undefined) return NOBODY;
+    // Another worker may be storing a change: addresses come before the entry and go after it, so their number is not the
+    // entry's then, and if there are none the entry is a former one.
+    const addresses = zone().get(addressKey(backend, port));
+    if (addresses === undefined) continue;
+    return (addresses.includes(' ') ? nameOf(backend, port, words[0]) : literal(addresses)) + ':' + port;
+  }
+  return NOBODY;
+}
+
+// portOf draws a port of an entry, as often as it has addresses.
+function portOf(words) {
   let count = 0;
   for (let i = 2; i < words.length; i += 2) count += Number(words[i]);
-  if (count === 0) return NOBODY;
+  if (count === 0) return undefined;
   let at = Math.floor(Math.random() * count), i = 1;
   while (at >= Number(words[i + 1])) {
     at -= Number(words[i + 1]);
     i += 2;
   }
-  const port = words[i];
-  if (words[i + 1] === '1') return literal(zone().get(addressKey(backend, port))) + ':' + port;
-  return nameOf(backend, port, words[0]) + ':' + port;
+  return words[i];
 }
 
 function literal(address) { return address.includes(':') ? '[' + address + ']' : address; }
