@@ -9,6 +9,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
 	"log"
 	"os"
 	"os/signal"
@@ -32,7 +33,7 @@ func main() {
 	flag.StringVar(&o.peers, "peers", "plain,haproxy", "what to compare with: plain, haproxy")
 	flag.BoolVar(&o.quick, "quick", false, "measure each row for some seconds only, to see that it works")
 	flag.StringVar(&o.out, "out", "bin/benchmarks", "directory for table, JSON and curves")
-	flag.BoolVar(&o.resume, "continue", false, "keep what is in -out already, if it is of the same commit and machine")
+	flag.BoolVar(&o.resume, "continue", false, "keep what is in -out already, if there is anything; it has to be of the same commit and machine")
 	flag.StringVar(&o.program, "sluice", "bin/sluice", "Sluice's program")
 	flag.StringVar(&o.lua, "lua", "rootfs/etc/nginx/lua", "directory of Sluice's Lua files")
 	list := flag.Bool("list", false, "print what can be measured, and exit")
@@ -184,9 +185,12 @@ func prepare(o options) (*bench, error) {
 	return b, os.Chmod(b.dir, 0o755) //nolint:gosec // workers are another user
 }
 
-// resumeReport begins with what a former run has written.
+// resumeReport begins with what a former run has written, if there was one.
 func (b *bench) resumeReport() error {
 	text, err := os.ReadFile(filepath.Join(b.out, "results.json"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
 	if err != nil {
 		return fmt.Errorf("-continue: %w", err)
 	}
