@@ -67,6 +67,33 @@ spec("ingress: a retry goes elsewhere, and to nobody after all", function()
   same(stand_in.call(ngx, ingress.balance), -3)
 end)
 
+spec("ingress: a peer that cannot be connected to has no turn for its time, and then has its share again", function()
+  local ingress, ngx = fresh({ a = endpoints("10.0.0.1", "10.0.0.2") })
+  ngx.var.backend = "a"
+  local function peers(count)
+    local counts = {}
+    for _ = 1, count do
+      ngx.request, ngx.failure, ngx.var.upstream_addr = ngx.request + 1, nil, nil
+      same(stand_in.call(ngx, ingress.rewrite), nil)
+      same(stand_in.call(ngx, ingress.balance), nil)
+      counts[ngx.peer] = (counts[ngx.peer] or 0) + 1
+    end
+    return counts
+  end
+  same(peers(4), { ["10.0.0.1:8080"] = 2, ["10.0.0.2:8080"] = 2 })
+  ngx.failure = "failed"
+  ngx.var.upstream_addr, ngx.var.upstream_connect_time = "10.0.0.1:8080 : ", "- : "
+  same(stand_in.call(ngx, ingress.balance), nil)
+  same(ngx.peer, "10.0.0.2:8080")
+  same(peers(4), { ["10.0.0.2:8080"] = 4 })
+  ngx.time = ngx.time + 11
+  same(peers(1), { ["10.0.0.1:8080"] = 1 }, "its trial")
+  same(peers(4), { ["10.0.0.2:8080"] = 4 }, "as long as that lasts")
+  ngx.time = ngx.time + 7
+  peers(1) -- finds out that the trial is over
+  same(peers(8), { ["10.0.0.1:8080"] = 4, ["10.0.0.2:8080"] = 4 })
+end)
+
 spec("ingress: a change of endpoints is seen by the next request", function()
   local ingress, ngx = fresh({ a = endpoints("10.0.0.1") })
   ngx.var.backend = "a"

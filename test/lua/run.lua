@@ -11,6 +11,7 @@ local SPECS = {
   "resolver_spec",
   "recent_spec",
   "round_robin_spec",
+  "turns_spec",
   "ewma_spec",
   "rendezvous_spec",
   "affinity_spec",

@@ -99,4 +99,13 @@ function M.choose(list, variables, find, random)
   return nil
 end
 
+-- of_location gives those of a backend's entry that are for the location of a request with these variables, or nil.
+function M.of_location(servers, variables)
+  local paths = servers[variables.server_name]
+  if not paths then return nil end
+  local path = variables.location_path
+  if variables.path_type == "Exact" then path = "=" .. path end
+  return paths[path]
+end
+
 return M

@@ -11,6 +11,7 @@ local alternatives = require("alternatives")
 local balancer = require("balancer")
 local ewma = require("balancer.ewma")
 local rendezvous = require("balancer.rendezvous")
+local turns = require("balancer.turns")
 local certificate = require("certificate")
 local control = require("control")
 local grpc = require("grpc")
@@ -77,11 +78,18 @@ end
 
 state.keep_while(function(pool) return balancer.remembers(pool, now()) end)
 
+local function request_number() return tonumber(cast("intptr_t", get_request())) end
+
 -- What rewrite found, for balance: mostly both run for a request without a pause. It holds for this request
 -- at this time only, so that a pause (a body to read, somebody to ask) has balance look again.
-local found_for, found_at, found_pool = 0, 0, nil
+local found_for, found_at, found_pool, found_list = 0, 0, nil, nil
 
-local function request_number() return tonumber(cast("intptr_t", get_request())) end
+-- found notes a pool, or the list of the backend if it has one.
+local function found(at, pool, list)
+  found_for, found_at, found_pool, found_list = request_number(), at, pool, list
+end
+
+local short_lists = turns.new()
 
 -- ready gives the pool of a backend after its names have been resolved, which may take a pause.
 local function ready(entry)
@@ -97,15 +105,6 @@ local function find_in(text, pattern)
   local from, _, problem = find_pattern(text, pattern, "jo")
   if problem then log(ngx.ERR, "a header pattern of an alternative to backend ", var.backend, ": ", problem) end
   return from, problem
-end
-
--- alternatives_here gives those of a backend's entry that are for the location of the request, or nil.
-local function alternatives_here(servers)
-  local paths = servers[var.server_name]
-  if not paths then return nil end
-  local path = var.location_path
-  if var.path_type == "Exact" then path = "=" .. path end
-  return paths[path]
 end
 
 -- pick gives the alternative in the list that takes the request, and its entry, or nil. A client that has a session stays with
@@ -215,18 +214,28 @@ local function host_of_request(block)
   return host
 end
 
--- prepare finds the pool for a request, of its backend or of an alternative in a list that takes it, and gives false if the
+-- prepare finds the pool for a request, of its backend or of an alternative among others that takes it, and gives false if the
 -- backend has no endpoints. Without an entry NGINX is on its own: it has the endpoints of the upstream block, or answers 404.
-local function prepare(name, list)
-  local entry = state.backend(name)
+local function prepare(name, others)
+  local generation = state.current()
   if state.is_leaving(configuration) then say_goodbye() end
+  local list = not others and turns.of(short_lists, name, generation)
+  if list then
+    found(now(), nil, list)
+    return true
+  end
+  local entry = state.backend(name)
   if not entry then return true end
   local pool = ready(entry)
   if pool.count == 0 then return false end
   local time = now() -- not after a pause in divert, so that balance looks again
-  if entry.routes then list = alternatives_here(entry.routes) end
-  if list then pool = divert(entry, list) or pool end
-  found_for, found_at, found_pool = request_number(), time, pool
+  if entry.routes then others = alternatives.of_location(entry.routes, var) end
+  if others then
+    pool = divert(entry, others) or pool
+  elseif not entry.routes then
+    list = turns.keep(short_lists, name, generation, pool)
+  end
+  found(time, pool, list)
   return true
 end
 
@@ -242,7 +251,7 @@ local function use(name)
   local pool = entry and ready(entry)
   if not pool or pool.count == 0 then return false end
   send_to(name)
-  found_for, found_at, found_pool = request_number(), now(), pool
+  found(now(), pool, nil)
   return true
 end
 
@@ -408,7 +417,7 @@ local function take_off(pool, peer)
   if record then flights[number], flying = record, flying + 1 end
 end
 
--- choose gives the peer for one try where requests are not all alike.
+-- choose gives the peer for one try.
 local function choose(pool, failed)
   local peer
   if pool.affinity then
@@ -422,36 +431,40 @@ local function choose(pool, failed)
   return peer
 end
 
+-- connect makes NGINX try a peer, and others after it, as many as are given.
+local function connect(address, port, others)
+  if others > 0 then set_more_tries(others) end
+  local ok, problem = set_current_peer(address, port)
+  if ok then return end
+  log(ngx.ERR, "cannot use a peer of backend ", var.backend, ": ", problem)
+  return exit(BUSY)
+end
+
+-- try_again connects to another peer of the pool than those that have failed.
+local function try_again(pool, failed)
+  local peer = choose(pool, failed)
+  if pool.recheck then turns.forget(short_lists, var.backend) end
+  if not peer then return exit(BUSY) end
+  return connect(peer.address, peer.port, 0)
+end
+
 -- balance chooses the peer for one try. Without an entry NGINX uses the servers in the upstream block.
 function M.balance()
-  local pool = found_pool
+  local pool, list = found_pool, found_list
   if found_at ~= now() or found_for ~= request_number() then
     local name = var.backend
     if not name or name == "" then return end
-    local entry = state.backend(name)
-    if not entry then return end
-    pool = find(entry)
+    list = turns.of(short_lists, name, state.current())
+    local entry = not list and state.backend(name)
+    if not list and not entry then return end
+    pool = entry and find(entry)
   end
   local how, status = get_last_failure()
-  local failed = how and failure(how, status)
-  local peer
-  if not pool.is_plain then
-    peer = choose(pool, failed)
-  elseif failed then
-    peer = balancer.retry(pool, failed, now())
-  else
-    peer = balancer.first(pool, now)
-  end
+  if how then return try_again(list and turns.pool(list) or pool, failure(how, status)) end
+  if list then return connect(turns.take(list)) end
+  local peer = choose(pool)
   if not peer then return exit(BUSY) end
-  if not failed then
-    local more = peer.sessions_only and pool.count or pool.count - 1
-    if more > 0 then set_more_tries(more) end
-  end
-  local ok, problem = set_current_peer(peer.address, peer.port)
-  if not ok then
-    log(ngx.ERR, "cannot use a peer of backend ", var.backend, ": ", problem)
-    return exit(BUSY)
-  end
+  return connect(peer.address, peer.port, peer.sessions_only and pool.count or pool.count - 1)
 end
 
 -- adopt makes a subrequest know what its client asked for. inquire, balance_inquiry and mirror end it.

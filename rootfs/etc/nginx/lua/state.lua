@@ -242,6 +242,9 @@ function M.backend(name)
   return entry.generation and entry or nil
 end
 
+-- current gives the generation of the last update, as backend goes by it.
+M.current = current
+
 -- stored_backend gives a backend's entry as it is in the dictionary, with its generation, or nil.
 function M.stored_backend(name)
   local generation = stored.generation(name)
