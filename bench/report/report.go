@@ -110,10 +110,14 @@ func (r *Result) quantiles() []float64 {
 	return r.Quantiles
 }
 
-// quantile of a list that need not be sorted.
+// quantile of a list that need not be sorted. The median of an even number of samples is between the two in the middle.
 func quantile(list []float64, share float64) float64 {
 	sorted := slices.Sorted(slices.Values(list))
-	return sorted[min(len(sorted)-1, int(share*float64(len(sorted))))]
+	at := min(len(sorted)-1, int(share*float64(len(sorted))))
+	if share == 0.5 && len(sorted)%2 == 0 {
+		return (sorted[at-1] + sorted[at]) / 2
+	}
+	return sorted[at]
 }
 
 // WriteJSON writes all there is.

@@ -158,3 +158,17 @@ func TestContinue(t *testing.T) {
 		t.Error("two commits are mixed")
 	}
 }
+
+func TestMedianOfAnEvenNumberFavoursNobody(t *testing.T) {
+	r := &report.Report{Subjects: []string{"by hand", "ours"}}
+	rate := r.Result(report.Result{Row: "a", Ingresses: 1, Quantity: "b", Paired: true})
+	rate.Add("by hand", 100, 100, 100, 100)
+	rate.Add("ours", 110, 80, 120, 70)
+	var b strings.Builder
+	if err := r.WriteTable(&b); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(b.String(), "95.0 (0.95)") {
+		t.Errorf("95, between 80 and 110, is not in\n%s", b.String())
+	}
+}
