@@ -84,7 +84,7 @@ local function request_number() return tonumber(cast("intptr_t", get_request()))
 -- at this time only, so that a pause (a body to read, somebody to ask) has balance look again.
 local found_for, found_at, found_pool, found_list = 0, 0, nil, nil
 
--- found notes a pool, or the list of the backend if it has one.
+-- found notes a pool, and its list if it has one.
 local function found(at, pool, list)
   found_for, found_at, found_pool, found_list = request_number(), at, pool, list
 end
@@ -221,7 +221,7 @@ local function prepare(name, others)
   if state.is_leaving(configuration) then say_goodbye() end
   local list = not others and turns.of(short_lists, name, generation)
   if list then
-    found(now(), nil, list)
+    found(now(), turns.pool(list), list)
     return true
   end
   local entry = state.backend(name)
@@ -457,10 +457,10 @@ function M.balance()
     list = turns.of(short_lists, name, state.current())
     local entry = not list and state.backend(name)
     if not list and not entry then return end
-    pool = entry and find(entry)
+    pool = list and turns.pool(list) or find(entry)
   end
   local how, status = get_last_failure()
-  if how then return try_again(list and turns.pool(list) or pool, failure(how, status)) end
+  if how then return try_again(pool, failure(how, status)) end
   if list then return connect(turns.take(list)) end
   local peer = choose(pool)
   if not peer then return exit(BUSY) end
