@@ -120,12 +120,8 @@ func quantile(list []float64, share float64) float64 {
 	return sorted[at]
 }
 
-// WriteJSON writes all there is.
-func (r *Report) WriteJSON(w io.Writer) error {
-	encoder := json.NewEncoder(w)
-	encoder.SetIndent("", " ")
-	return encoder.Encode(r)
-}
+// WriteJSON writes all there is, in one line: of churn alone there are 300,000 samples.
+func (r *Report) WriteJSON(w io.Writer) error { return json.NewEncoder(w).Encode(r) }
 
 // WritePage writes the table and the curves as a page of Markdown.
 func (r *Report) WritePage(w io.Writer) error {
