@@ -1,6 +1,7 @@
 package explain
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -72,6 +73,9 @@ func (w *walk) askErrorService(status int) {
 			continue
 		}
 		w.step("error", Changes, strconv.Itoa(visible(status))+" is answered by the service for errors", w.from("error_page")...)
+		if !w.mayPassBody(status) {
+			return
+		}
 		w.set["error_code"] = value{text: strconv.Itoa(status)}
 		w.d.Outcome.InPlaceOf = visible(status)
 		w.d.Outcome.Backend = &Backend{
@@ -86,3 +90,23 @@ func (w *walk) askErrorService(status int) {
 	}
 	w.d.Outcome.Status = visible(status)
 }
+
+// mayPassBody tells whether the service for errors gets the body of the request. One without a length is read only now, outside of
+// the location that came to the error, and so under the limit for all hosts. It is false if that ends the request.
+func (w *walk) mayPassBody(status int) bool {
+	limit := w.plan.Config.HTTP.MaxBody
+	if slices.Contains(unread, status) || !w.isChunked() {
+		return true
+	}
+	if len(named(parsed(w.server.Directives), "client_max_body_size")) > 0 {
+		w.notFollowed("client_max_body_size of the host, about bodies that the service for errors gets")
+		return true
+	}
+	if limit == 0 || w.request.Body <= limit {
+		return true
+	}
+	return w.refuse("size of the body", 413, fmt.Sprintf("%d bytes are more than the %d allowed where no path decides", w.request.Body, limit))
+}
+
+// unread are the statuses with which the service for errors gets no body: NGINX may have given up on it. See error in ingress.lua.
+var unread = []int{400, 408, 413}

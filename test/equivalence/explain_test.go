@@ -86,8 +86,11 @@ func (o oracle) contradictions(r request, a answer, seen *tally) (explain.Decisi
 			return strings.HasPrefix(address, grpcKind.network+".") || strings.HasPrefix(address, grpcsKind.network+".")
 		})
 	}
-	if outcome.Backend != nil && (isHidden(outcome.Backend) || isForeign(outcome.Backend) || a.Status == http.StatusBadGateway || len(r.target) > longestShown || r.method == http.MethodHead && servedBy(a) == "") {
-		seen.add("explained, but nothing is seen of the pod") // it speaks something else, or answers too much
+	// A pod that speaks something else does not do as the query asks either, so that nobody answers in its place.
+	speaksOther := d.Outcome.Backend != nil && (isForeign(d.Outcome.Backend) || a.Status == http.StatusBadGateway)
+	isUnseen := outcome.Backend != nil && (isHidden(outcome.Backend) || len(r.target) > longestShown || r.method == http.MethodHead && servedBy(a) == "")
+	if speaksOther || isUnseen {
+		seen.add("explained, but nothing is seen of the pod")
 		return d, nil
 	}
 	expect := func(what, got, want string) {
