@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/gorilla/websocket"
 )
 
 // shops are Ingresses of one path each, with annotations by key without prefix.
@@ -78,46 +80,29 @@ func TestRoutesSurviveTheirNGINX(t *testing.T) {
 	}
 }
 
-// Connections live on through any number of changes of routes: here one whose answer takes as long as all of them.
-func TestAnAnswerOutlivesAThousandRoutes(t *testing.T) {
+// Connections live on through any number of changes of routes: here an answer that takes as long as all of them, and a WebSocket.
+func TestConnectionsOutliveAThousandRoutes(t *testing.T) {
 	const changes = 1000
-	listener, err := net.Listen("tcp", podAddress(9))
-	if err != nil {
-		t.Fatal(err)
-	}
 	ended := make(chan struct{})
-	pod := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/quick" {
-			return
-		}
-		fmt.Fprintln(w, "began")
-		_ = http.NewResponseController(w).Flush() // the client sees
-		<-ended
-		fmt.Fprintln(w, "ended")
-	})}
-	go func() { _ = pod.Serve(listener) }()
-	t.Cleanup(func() { pod.Close() })
+	startLongPod(t, podAddress(9), ended)
 	d := startDaemon(t, ports{18581, 18582, 18583}, shop("shop.test", 9), "--routing=dynamic")
 	reloads, workers := d.reloads(), processes(d.state)
+	answer := d.beginAnswer("shop.test")
+	socket, _, err := websocket.DefaultDialer.Dial(fmt.Sprintf("ws://127.0.0.1:%d/socket", d.ports.http), http.Header{"Host": {"shop.test"}})
+	if err != nil {
+		t.Fatalf("begin a WebSocket: %v", err)
+	}
+	defer socket.Close()
 
-	request, err := http.NewRequest(http.MethodGet, fmt.Sprintf("http://127.0.0.1:%d/", d.ports.http), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	request.Host = "shop.test"
-	response, err := http.DefaultTransport.RoundTrip(request)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer response.Body.Close()
-	answer := bufio.NewReader(response.Body)
-	if line, err := answer.ReadString('\n'); line != "began\n" {
-		t.Fatalf("%s: %q, %v", response.Status, line, err)
-	}
 	for n := range changes {
-		d.write("more.yaml", shops([]string{fmt.Sprintf("host-%d.test", n)}))
-		if n%100 == 99 {
-			d.eventually(time.Second, "the newest host is live", d.serves(fmt.Sprintf("host-%d.test", n), "/quick", 200, ""))
+		host := fmt.Sprintf("host-%d.test", n)
+		d.write("more.yaml", shops([]string{host}))
+		d.eventually(time.Second, host+" is live", d.serves(host, "/quick", 200, ""))
+		if err := socket.WriteMessage(websocket.TextMessage, []byte(host)); err != nil {
+			t.Fatalf("the WebSocket broke at change %d: %v", n, err)
+		}
+		if _, echo, err := socket.ReadMessage(); string(echo) != host {
+			t.Fatalf("the WebSocket broke at change %d: %q, %v", n, echo, err)
 		}
 	}
 	close(ended)
@@ -130,6 +115,60 @@ func TestAnAnswerOutlivesAThousandRoutes(t *testing.T) {
 	if now := processes(d.state); !slices.Equal(slices.Sorted(slices.Values(now)), slices.Sorted(slices.Values(workers))) {
 		t.Errorf("processes were %v and are %v", workers, now)
 	}
+}
+
+// startLongPod plays a pod whose answers take until ended is closed, but for those of /quick, and which gives back at /socket what
+// a WebSocket brings.
+func startLongPod(t *testing.T, address string, ended <-chan struct{}) {
+	t.Helper()
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("/quick", func(http.ResponseWriter, *http.Request) {})
+	mux.HandleFunc("/socket", func(w http.ResponseWriter, r *http.Request) {
+		socket, err := (&websocket.Upgrader{}).Upgrade(w, r, nil)
+		if err != nil {
+			return // the client is told
+		}
+		defer socket.Close()
+		for {
+			kind, message, err := socket.ReadMessage()
+			if err != nil || socket.WriteMessage(kind, message) != nil {
+				return
+			}
+		}
+	})
+	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprintln(w, "began")
+		_ = http.NewResponseController(w).Flush() // the client sees
+		<-ended
+		fmt.Fprintln(w, "ended")
+	})
+	pod := &http.Server{Handler: mux}
+	go func() { _ = pod.Serve(listener) }()
+	t.Cleanup(func() { pod.Close() })
+}
+
+// beginAnswer asks a host for an answer, and returns what follows its first line.
+func (d *daemon) beginAnswer(host string) io.Reader {
+	d.t.Helper()
+	request, err := http.NewRequest(http.MethodGet, fmt.Sprintf("http://127.0.0.1:%d/", d.ports.http), nil)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	request.Host = host
+	response, err := http.DefaultTransport.RoundTrip(request)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	d.t.Cleanup(func() { response.Body.Close() })
+	answer := bufio.NewReader(response.Body)
+	if line, err := answer.ReadString('\n'); line != "began\n" {
+		d.t.Fatalf("%s: %q, %v", response.Status, line, err)
+	}
+	return answer
 }
 
 // A host that gets settings of its own for its server, or loses them, changes its server block: it is served all the while, also by
