@@ -79,7 +79,7 @@ func (o oracle) contradictions(r request, a answer, seen *tally) (explain.Decisi
 	outcome := expectedAnswer(d.Outcome)
 	var wrong []string
 	isHidden := func(b *explain.Backend) bool { // what is no gRPC is refused by pods that speak it, and others answer for that
-		return strings.HasPrefix(b.Protocol, "GRPC") && len(b.OnError) > 0 && servedBy(a) == ""
+		return strings.HasPrefix(b.Protocol, "GRPC") && len(b.OnError) > 0 && (servedBy(a) == "" || headerIn(a.Body, "X-Code") == "502")
 	}
 	isForeign := func(b *explain.Backend) bool { // pods of gRPC that are asked over something else do not say who they are
 		return a.Status == http.StatusBadRequest && servedBy(a) == "" && slices.ContainsFunc(addressesOf(b.Shares), func(address string) bool {
