@@ -48,62 +48,6 @@ metadata: {name: lines, namespace: shop}
 spec: {ports: [{name: main, port: 9000}, {name: datagrams, port: 9001, protocol: UDP}]}
 `
 
-const linePort, datagramPort = 18631, 18632
-
-func linePods(numbers ...int) string {
-	text := fmt.Sprintf(`
-apiVersion: discovery.k8s.io/v1
-kind: EndpointSlice
-metadata: {name: lines-1, namespace: shop, labels: {kubernetes.io/service-name: lines}}
-addressType: IPv4
-ports: [{name: main, port: %d}, {name: datagrams, port: %d, protocol: UDP}]
-endpoints:
-`, linePort, datagramPort)
-	for _, n := range numbers {
-		text += fmt.Sprintf("- {addresses: [%s]}\n", podIP(n))
-	}
-	return text
-}
-
-// startLinePod answers each line, by TCP, and each datagram with its number and what it got.
-func startLinePod(t testing.TB, n int) (stop func()) {
-	t.Helper()
-	listener, err := net.Listen("tcp", net.JoinHostPort(podIP(n), strconv.Itoa(linePort)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	packets, err := net.ListenPacket("udp", net.JoinHostPort(podIP(n), strconv.Itoa(datagramPort)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	go func() {
-		for {
-			connection, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer connection.Close()
-				for in := bufio.NewScanner(connection); in.Scan(); {
-					fmt.Fprintf(connection, "%d %s\n", n, in.Text())
-				}
-			}()
-		}
-	}()
-	go func() {
-		for buffer := make([]byte, 2000); ; {
-			size, from, err := packets.ReadFrom(buffer)
-			if err != nil {
-				return
-			}
-			_, _ = packets.WriteTo(fmt.Appendf(nil, "%d %s", n, buffer[:size]), from)
-		}
-	}()
-	stop = sync.OnceFunc(func() { listener.Close(); packets.Close() })
-	t.Cleanup(stop)
-	return stop
-}
-
 // says sends a text to a port and returns the lines that come back, as many as were sent.
 func says(network string, port int, text string) (string, error) {
 	connection, err := net.DialTimeout(network, fmt.Sprintf("127.0.0.1:%d", port), 5*time.Second)
@@ -161,23 +105,7 @@ func TestStreams(t *testing.T) {
 	}
 	reloads := d.reloads()
 
-	var failures atomic.Int64
-	stop, done := make(chan struct{}), sync.WaitGroup{}
-	for range 4 {
-		done.Go(func() {
-			for {
-				select {
-				case <-stop:
-					return
-				default:
-				}
-				if got, err := says("tcp", 18611, "hello\n"); err != nil {
-					failures.Add(1)
-					t.Logf("%q: %v", got, err)
-				}
-			}
-		})
-	}
+	failures := connectsAllTheWhile(t)
 	for round := range 5 {
 		pod := round%3 + 1
 		d.write("pods.yaml", linePods(pod))
@@ -194,9 +122,7 @@ func TestStreams(t *testing.T) {
 		}
 		return nil
 	})
-	close(stop)
-	done.Wait()
-	if n := failures.Load(); n > 0 {
+	if n := failures(); n > 0 {
 		t.Errorf("%d connections failed", n)
 	}
 	if now := d.reloads(); now != reloads {
@@ -212,6 +138,54 @@ func TestStreams(t *testing.T) {
 	})
 	d.write("pods.yaml", linePods(2))
 	d.eventually(5*time.Second, "tcp is answered again", answers("tcp", 18611, 2))
+}
+
+// connectsAllTheWhile has clients connect until failures is called, which says how many were not answered.
+func connectsAllTheWhile(t *testing.T) (failures func() int64) {
+	t.Helper()
+	var failed atomic.Int64
+	stop, clients := make(chan struct{}), sync.WaitGroup{}
+	for range 4 {
+		clients.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if got, err := says("tcp", 18611, "hello\n"); err != nil {
+					failed.Add(1)
+					t.Logf("%q: %v", got, err)
+				}
+			}
+		})
+	}
+	return sync.OnceValue(func() int64 {
+		close(stop)
+		clients.Wait()
+		return failed.Load()
+	})
+}
+
+// Pods have their former port until they end, so that a change of it costs nobody a connection.
+func TestStreamsGetAnotherPort(t *testing.T) {
+	const other = 10 // what pods add to their number at the other port
+	for n := 1; n <= 2; n++ {
+		startLinePod(t, n)
+		startLines(t, n, otherLinePort, n+other)
+	}
+	d := startStreams(t, 1, 2)
+	d.eventually(5*time.Second, "tcp is answered", answers("tcp", 18611, 1))
+	failures := connectsAllTheWhile(t)
+	for range 20 {
+		d.write("pods.yaml", linePodsAt(otherLinePort, 1, 2))
+		d.eventually(5*time.Second, "the other port answers", answers("tcp", 18611, 1+other))
+		d.write("pods.yaml", linePodsAt(linePort, 1, 2))
+		d.eventually(5*time.Second, "the former port answers", answers("tcp", 18611, 1))
+	}
+	if n := failures(); n > 0 {
+		t.Errorf("%d connections failed", n)
+	}
 }
 
 // An entry whose port somebody else has is left out, and everything else goes ahead.
