@@ -212,29 +212,41 @@ func TestFailedReloadIsTriedAgain(t *testing.T) {
 	e.result <- nil
 }
 
-// Pauses grow far only while older workers have requests to finish, which too many reloads would cut short.
+// Pauses grow far only while older workers have requests to finish, which too many reloads would cut short. Else they are a share of
+// what a reload takes.
 func TestPauses(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		for _, draining := range []int32{0, 1} {
-			s, e, _ := start(t, fleet.Lists(1, 80, "10.0.0.1"))
-			e.draining.Store(draining)
-			var before time.Time
-			var pauses []time.Duration
-			for n := 2; n < 10; n++ {
-				receive(t, "a configuration", e.applied)
-				if !before.IsZero() {
-					pauses = append(pauses, time.Since(before).Round(time.Millisecond))
+	for name, of := range map[string]struct {
+		draining      int32
+		took, longest time.Duration
+	}{
+		"quick":              {0, 40 * time.Millisecond, 100 * time.Millisecond},
+		"middling":           {0, 800 * time.Millisecond, 200 * time.Millisecond},
+		"slow":               {0, 8 * time.Second, 400 * time.Millisecond},
+		"quick and draining": {1, 40 * time.Millisecond, 1600 * time.Millisecond},
+		"slow and draining":  {1, 8 * time.Second, 1600 * time.Millisecond},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s, e, _ := start(t, fleet.Lists(1, 80, "10.0.0.1"))
+				e.draining.Store(of.draining)
+				var before time.Time
+				var pauses []time.Duration
+				for n := 2; n < 10; n++ {
+					receive(t, "a configuration", e.applied)
+					if !before.IsZero() {
+						pauses = append(pauses, time.Since(before).Round(time.Millisecond))
+					}
+					time.Sleep(of.took) // of the bubble
+					before = time.Now()
+					e.result <- nil
+					s.set(fleet.Lists(n, 80, "10.0.0.1"))
 				}
-				before = time.Now()
-				e.result <- nil
-				s.set(fleet.Lists(n, 80, "10.0.0.1"))
-			}
-			longest := map[int32]time.Duration{0: 400 * time.Millisecond, 1: 1600 * time.Millisecond}[draining]
-			if pauses[0] != 100*time.Millisecond || slices.Max(pauses) != longest {
-				t.Errorf("with %d generations draining, pauses are %v; want 100ms first and %v at most", draining, pauses, longest)
-			}
-		}
-	})
+				if pauses[0] != 100*time.Millisecond || slices.Max(pauses) != of.longest {
+					t.Errorf("pauses are %v; want 100ms first and %v at most", pauses, of.longest)
+				}
+			})
+		})
+	}
 }
 
 // A pause ends early when the last older worker goes.
