@@ -50,6 +50,31 @@ func (f *routingFlag) Set(text string) error {
 	return nil
 }
 
+// directoryFlag is the path of a directory. It becomes absolute as it is read: NGINX and Lua take others from where they are.
+type directoryFlag string
+
+func (f *directoryFlag) String() string { return string(*f) }
+
+func (f *directoryFlag) Type() string { return "string" }
+
+func (f *directoryFlag) Set(text string) error {
+	if text == "" {
+		return errors.New("must name a directory")
+	}
+	path, err := filepath.Abs(text)
+	if err != nil {
+		return fmt.Errorf("make %q absolute: %w", text, err)
+	}
+	*f = directoryFlag(path)
+	return nil
+}
+
+// addDirectory registers a directoryFlag.
+func addDirectory(flags *pflag.FlagSet, dir *string, name, value, usage string) {
+	*dir = value
+	flags.Var((*directoryFlag)(dir), name, usage)
+}
+
 // Routing is how requests find their way.
 func (f *Process) Routing() controller.Routing { return controller.Routing(f.routing) }
 
@@ -59,8 +84,8 @@ func (f *Process) Register(flags *pflag.FlagSet) {
 	flags.IntVar(&f.httpsPort, "https-port", 443, "port for HTTPS")
 	flags.IntVar(&f.streamPort, "stream-port", 10247, "port on loopback where NGINX finds the endpoints of TCP and UDP services")
 	AddStateDir(flags, &f.StateDir)
-	flags.StringVar(&f.luaDir, "lua-dir", "/etc/nginx/lua", "directory of the Lua files")
-	flags.StringVar(&f.modules, "modules-dir", "/usr/lib/nginx/modules", "directory of NGINX's dynamic modules")
+	addDirectory(flags, &f.luaDir, "lua-dir", "/etc/nginx/lua", "directory of the Lua files")
+	addDirectory(flags, &f.modules, "modules-dir", "/usr/lib/nginx/modules", "directory of NGINX's dynamic modules")
 	flags.StringVar(&f.accessLog, "access-log", "/var/log/nginx/access.log", "file of the access log")
 	flags.StringVar(&f.errorLog, "error-log", "/var/log/nginx/error.log", "file of NGINX's error log")
 	flags.IntVar(&f.Workers, "workers", 0, "NGINX's worker processes; 0 is one per CPU of the container's quota")
@@ -73,7 +98,7 @@ func (f *Process) Register(flags *pflag.FlagSet) {
 
 // AddStateDir registers the directory of the configuration, sockets and temporary files.
 func AddStateDir(flags *pflag.FlagSet, dir *string) {
-	flags.StringVar(dir, "state-dir", "/run/sluice", "directory for the configuration, sockets and temporary files")
+	addDirectory(flags, dir, "state-dir", "/run/sluice", "directory for the configuration, sockets and temporary files")
 }
 
 // AddShutdown registers how long old workers may finish requests.
