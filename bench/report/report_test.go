@@ -172,3 +172,19 @@ func TestMedianOfAnEvenNumberFavoursNobody(t *testing.T) {
 		t.Errorf("95, between 80 and 110, is not in\n%s", b.String())
 	}
 }
+
+func TestThin(t *testing.T) {
+	var samples []float64
+	for i := range 60_000 {
+		samples = append(samples, float64(i*7919%60_000)) // each number below it once
+	}
+	some := report.Thin(samples, 2000)
+	for i, got := range some {
+		if want := float64(30*i + 15); got != want {
+			t.Fatalf("sample %d is %v, not %v", i, got, want)
+		}
+	}
+	if few := report.Thin(samples[:5], 2000); len(some) != 2000 || !slices.Equal(few, samples[:5]) {
+		t.Errorf("there are %d of many, and of five: %v", len(some), few)
+	}
+}
