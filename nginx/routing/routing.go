@@ -240,9 +240,9 @@ func (s *splitter) nameMore() {
 			if strings.HasPrefix(n.key, "~") {
 				fits = func(name) bool { return true } // what an expression fits is not ours to find out
 			} else if _, suffix, is := strings.Cut(n.key, "*."); is {
-				before := fits
+				before, isExpression := fits, n.isExpression()
 				fits = func(other name) bool {
-					return before(other) || other.isOpen() || strings.HasSuffix(other.key, "."+suffix)
+					return before(other) || other.isOpen() || strings.HasSuffix(other.key, "."+suffix) || isExpression && strings.HasPrefix(other.key, "~")
 				}
 			} else if prefix, is := strings.CutSuffix(n.key, ".*"); is {
 				before := fits

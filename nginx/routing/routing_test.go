@@ -244,6 +244,28 @@ func TestExpressionsKeepTheirOrder(t *testing.T) {
 		{Name: "d.test", Aliases: pattern("d")},
 		{Name: "e.test", Directives: own, Aliases: pattern("e")},
 	}}
+	want := []string{"_ d.test ", "b.test c.test e.test ", `~^(?<subdomain>[\w-]+)\.a\.test$ `, "~b ~c ", "~d ", "~e "}
+	if diff := cmp.Diff(want, serverNames(config)); diff != "" {
+		t.Errorf("server blocks (-want +got):\n%s", diff)
+	}
+}
+
+// The wildcard of an Ingress is told NGINX as an expression, so that those of other hosts may come before it.
+func TestWildcardsKeepTheirOrderAmongExpressions(t *testing.T) {
+	config := nginx.Config{Servers: []*nginx.Server{
+		{Name: "_"},
+		{Name: "before.test", Aliases: []nginx.ServerName{{Pattern: "before"}}},
+		{Name: "*.w.test", Directives: nginx.Directives{nginx.D("ssl_prefer_server_ciphers", nginx.OnOff(false))}},
+		{Name: "behind.test", Aliases: []nginx.ServerName{{Pattern: "behind"}}},
+	}}
+	want := []string{"_ ", "~before ", `~^(?<subdomain>[\w-]+)\.w\.test$ `, "~behind "}
+	if diff := cmp.Diff(want, serverNames(config)); diff != "" {
+		t.Errorf("server blocks (-want +got):\n%s", diff)
+	}
+}
+
+// serverNames are those of each server block that a configuration is split into.
+func serverNames(config nginx.Config) []string {
 	got, _ := routing.Split(config, dynamic.State{}, routing.Options{}, nil)
 	var names []string
 	for _, s := range got.Servers {
@@ -253,8 +275,5 @@ func TestExpressionsKeepTheirOrder(t *testing.T) {
 		}
 		names = append(names, line)
 	}
-	want := []string{"_ d.test ", "b.test c.test e.test ", `~^(?<subdomain>[\w-]+)\.a\.test$ `, "~b ~c ", "~d ", "~e "}
-	if diff := cmp.Diff(want, names); diff != "" {
-		t.Errorf("server blocks (-want +got):\n%s", diff)
-	}
+	return names
 }
