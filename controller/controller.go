@@ -161,7 +161,7 @@ const (
 	idleWhile    = 5 * time.Second
 
 	// eagerPause is the longest while no older worker has requests to finish: reloads then cut nothing short. Work is all that
-	// they cost, so that the pause is a share of what the last one took, and a change of 1,000 Ingresses is live within a second.
+	// they cost, so that the pause is a share of what the last one took.
 	eagerPause, eagerShare = 400 * time.Millisecond, 4
 )
 

@@ -1,7 +1,6 @@
 package explain
 
 import (
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -94,7 +93,6 @@ func (w *walk) askErrorService(status int) {
 // mayPassBody tells whether the service for errors gets the body of the request. One without a length is read only now, outside of
 // the location that came to the error, and so under the limit for all hosts. It is false if that ends the request.
 func (w *walk) mayPassBody(status int) bool {
-	limit := w.plan.Config.HTTP.MaxBody
 	if slices.Contains(unread, status) || !w.isChunked() {
 		return true
 	}
@@ -102,10 +100,7 @@ func (w *walk) mayPassBody(status int) bool {
 		w.notFollowed("client_max_body_size of the host, about bodies that the service for errors gets")
 		return true
 	}
-	if limit == 0 || w.request.Body <= limit {
-		return true
-	}
-	return w.refuse("size of the body", 413, fmt.Sprintf("%d bytes are more than the %d allowed where no path decides", w.request.Body, limit))
+	return w.fits(w.plan.Config.HTTP.MaxBody, " where no path decides")
 }
 
 // unread are the statuses with which the service for errors gets no body: NGINX may have given up on it. See error in ingress.lua.

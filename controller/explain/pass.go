@@ -30,8 +30,7 @@ func (w *walk) pass() {
 		w.refuse("backend", 404, "nothing serves the path", w.ofPath()...)
 		return
 	}
-	if w.isChunked() && l.MaxBody > 0 && w.request.Body > l.MaxBody {
-		w.refuse("size of the body", 413, fmt.Sprintf("%d bytes are more than the %d allowed", w.request.Body, l.MaxBody))
+	if w.isChunked() && !w.fits(l.MaxBody, "") {
 		return
 	}
 	w.unknownDirectives(w.inner)

@@ -26,8 +26,8 @@ func (w *walk) findLocation() bool {
 	}
 	w.location = l
 	w.body = slices.Concat(parsed(l.Preflight), parsed(l.Early), parsed(l.Body))
-	if !w.isChunked() && l.MaxBody > 0 && w.request.Body > l.MaxBody {
-		return w.refuse("size of the body", 413, fmt.Sprintf("%d bytes are more than the %d allowed", w.request.Body, l.MaxBody))
+	if !w.isChunked() && !w.fits(l.MaxBody, "") {
+		return false
 	}
 	if addsSlash {
 		w.step("slash", Answers, "the path is redirected to itself with a slash, which is the only one that there is", w.ofPath()...)
@@ -35,6 +35,14 @@ func (w *walk) findLocation() bool {
 		return false
 	}
 	return true
+}
+
+// fits tells whether the body is within a limit in bytes, 0 for none; where is said of it. It is false if that ends the request.
+func (w *walk) fits(limit int64, where string) bool {
+	if limit == 0 || w.request.Body <= limit {
+		return true
+	}
+	return w.refuse("size of the body", 413, fmt.Sprintf("%d bytes are more than the %d allowed%s", w.request.Body, limit, where))
 }
 
 // isHealth tells whether the request asks for the controller's own path for load balancers.
